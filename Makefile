@@ -27,3 +27,46 @@ setup: .venv/ready  ## Install everything the checkout needs, pinned, into .venv
 .PHONY: lock
 lock:  ## Write requirements/dev.txt anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --quiet --output-file requirements/dev.txt
+
+.PHONY: demo
+demo: setup  ## The main job on real parts: a surge, scaled out and back in, nothing lost (≤ 6 min; the first run builds Kubernetes, ≈ 10 min more)
+	@$(BIN)/python -m demo
+
+.PHONY: test
+test: lint unit stack e2e  ## Everything: lint, unit, stack and end-to-end tests
+
+.PHONY: lint
+lint: setup  ## Style, types, import contracts, dependencies, generated files
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
+	@$(BIN)/python -m tools.generate --check
+
+.PHONY: unit
+unit: setup  ## Tests of rules and values (seconds)
+	@$(BIN)/pytest tests/unit
+
+.PHONY: stack
+stack: setup  ## Tests against the real API server and the real broker
+	@$(BIN)/pytest tests/stack
+
+.PHONY: e2e
+e2e: setup  ## Tests of the running operator with real consumers
+	@$(BIN)/pytest tests/e2e
+
+.PHONY: generate
+generate: setup  ## Write crds/ and docs/reference.md anew from operator/tidegate/api
+	@$(BIN)/python -m tools.generate
+
+.PHONY: format
+format: setup  ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+.PHONY: bench-watch
+bench-watch: setup  ## The cost of watching 1,000 and 10,000 groups, into build/bench/watch.json
+	@$(BIN)/python -m bench.watch
+
+.PHONY: clean
+clean:  ## Remove what was built here (the cache of Kubernetes and Kafka stays; see python -m demo.stack --help)
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
