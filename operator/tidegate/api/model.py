@@ -1,0 +1,134 @@
+"""What every resource is made of: the base model, metadata, conditions, and errors that name the field."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+GROUP = "tidegate.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+PAUSED_ANNOTATION = f"{GROUP}/paused"
+"""Set on a LagPolicy (`"true"`) it pauses the policy during an incident, whatever `spec.mode` says."""
+
+Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+"""The name of a Kubernetes object (RFC 1123 subdomain)."""
+
+Message = Annotated[str, Field(max_length=1024)]
+"""A sentence for a person; longer ones are cut by `cut`."""
+
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z]([A-Za-z0-9]*)$")]
+"""One CamelCase word. Left open, so that an older Tidegate can read what a newer one wrote."""
+
+Count = Annotated[int, Field(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})]
+"""A number of things; within what JSON readers hold exactly."""
+
+
+class InvalidResourceError(ValueError):
+    """An object that cannot be read; the message names each field, what is wrong, and what would be right."""
+
+
+class Model(BaseModel):
+    """An immutable part of a resource: snake_case here, camelCase on the wire, unknown (newer) fields ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, use_attribute_docstrings=False
+    )
+
+    @classmethod
+    def parse(cls, wire: Mapping[str, Any]) -> Self:
+        """Read what the API server sent; InvalidResourceError names the fields that cannot be read."""
+        try:
+            return cls.model_validate(wire)
+        except ValidationError as error:
+            raise InvalidResourceError("; ".join(map(_sentence, error.errors()))) from None
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as the API server expects it: camelCase, JSON types, absent instead of null."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _sentence(error: Any) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
+    return f"{path}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def cut(message: str) -> str:
+    """Shorten a message to what conditions and Events hold (1024 characters)."""
+    return message if len(message) <= 1024 else message[:1021] + "..."
+
+
+def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """CEL rules of a model or field: (expression, message) pairs; messages name the field and what would be right."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+
+
+class Metadata(Model):
+    """The part of an object's metadata that Tidegate reads."""
+
+    name: str
+    namespace: str | None = None
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class Truth(StrEnum):
+    """The status of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Model):
+    """One aspect of the object's state (Kubernetes API conventions, `metav1.Condition`)."""
+
+    type: Word = Field(description="What this condition is about, such as Ready.")
+    status: Truth = Field(description="True, False, or Unknown where Tidegate cannot know yet.")
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = Field(
+        default=0, description="The metadata.generation of the object that this condition was computed from."
+    )
+    last_transition_time: datetime = Field(description="When `status` changed last.")
+    reason: Word = Field(description="Why, in one CamelCase word; the same word is in Events and metrics.")
+    message: Message = Field(description="Why, in a sentence with the numbers.")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of `kubectl get`; wide ones are shown by `-o wide` only."""
+
+    name: str
+    path: str
+    description: str
+    type: str = "string"
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceNames:
+    """How the API server and kubectl call a resource."""
+
+    plural: str
+    short: str
+    namespaced: bool
+    columns: tuple[Column, ...]
+
+
+class Resource(Model):
+    """A whole object as the API server holds it."""
+
+    names: ClassVar[ResourceNames]
+
+    api_version: str = API_VERSION
+    kind: str
+    metadata: Metadata
