@@ -1,4 +1,4 @@
-"""The resources as users write them (group tidegate.dev, v1alpha1). `crds/` and `docs/reference.md` are generated from them."""
+"""The resources as users write them (group tidegate.dev/v1alpha1); `crds/` is generated from them."""
 
 from tidegate.api.connection import (
     BrokerConnection,
@@ -55,6 +55,7 @@ from tidegate.api.model import (
     Truth,
     cut,
 )
+from tidegate.api.pattern import topic_matches
 from tidegate.api.quantity import Rate, format_rate
 from tidegate.api.reasons import Reason
 
@@ -112,4 +113,5 @@ __all__ = [
     "format_rate",
     "parse_duration",
     "readable",
+    "topic_matches",
 ]

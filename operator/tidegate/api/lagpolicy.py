@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from tidegate.api.duration import Duration
 from tidegate.api.lagpolicy_status import LagPolicyStatus
 from tidegate.api.model import PAUSED_ANNOTATION, Column, Model, Name, Resource, ResourceNames, rules
+from tidegate.api.pattern import check_pattern
 from tidegate.api.quantity import Rate
 
 
@@ -99,7 +100,7 @@ class KafkaSource(Model):
             ),
         },
     )
-    topic_pattern: Annotated[str, Field(min_length=1, max_length=249)] | None = Field(
+    topic_pattern: Annotated[str, Field(min_length=1, max_length=249), AfterValidator(check_pattern)] | None = Field(
         default=None,
         description=(
             "Regular expression (RE2 syntax) that the whole name of a topic must match to count. Example: points\\..+"
