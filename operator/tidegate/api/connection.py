@@ -70,7 +70,7 @@ class Tls(Model, Generic[Ref]):
     )
     hostname_verification: HostnameVerification = Field(
         default=HostnameVerification.ENABLED,
-        description="Enabled (the default) checks that the broker's certificate is for the host that was asked; Disabled does not.",
+        description="Enabled checks that the broker's certificate is for the host that was asked; Disabled does not.",
     )
 
 

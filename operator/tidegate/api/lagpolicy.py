@@ -9,7 +9,7 @@ from tidegate.api.duration import Duration
 from tidegate.api.lagpolicy_status import LagPolicyStatus
 from tidegate.api.model import PAUSED_ANNOTATION, Column, Model, Name, Resource, ResourceNames, rules
 from tidegate.api.pattern import check_pattern
-from tidegate.api.quantity import Rate
+from tidegate.api.quantity import DeclaredRate
 
 
 class Mode(StrEnum):
@@ -109,8 +109,8 @@ class KafkaSource(Model):
     offset_reset: OffsetReset = Field(
         default=OffsetReset.LATEST,
         description=(
-            "What the consumers do in a partition without a commit (their `auto.offset.reset`): with `earliest` all its "
-            "records are backlog, with `latest` (the default, also Kafka's) nobody can know and Tidegate waits for a commit."
+            "What the consumers do in a partition without a commit (their `auto.offset.reset`). With earliest all its "
+            "records are backlog; with latest (the default, as in Kafka) nobody can know: Tidegate waits for a commit."
         ),
     )
     isolation: Isolation = Field(
@@ -132,7 +132,7 @@ class Objective(Model):
     """The promise."""
 
     max_age: Duration = Field(
-        description="Every record is processed within this time of its arrival. A duration from 1s to 24h. Example: 60s.",
+        description="Every record is processed within this time of its arrival. From 1s to 24h. Example: 60s.",
         json_schema_extra=rules(
             (
                 "duration(self) >= duration('1s') && duration(self) <= duration('24h')",
@@ -159,11 +159,17 @@ class Replicas(Model):
 class CapacitySpec(Model):
     """What you know about the consumers. Each value is learned where it is absent."""
 
-    records_per_second: Rate | None = Field(
+    records_per_second: DeclaredRate | None = Field(
         default=None,
         description=(
             "Records a second that one ready replica can process. A whole number, or a decimal number in quotes. "
             'Examples: 120, "0.5". Learned where absent.'
+        ),
+        json_schema_extra=rules(
+            (
+                "type(self) == int ? self > 0 : double(self) > 0.0",
+                "spec.capacity.recordsPerSecond must be above 0; leave it out to have it learned",
+            )
         ),
     )
     consumers_per_replica: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -192,7 +198,7 @@ class LagPolicySpec(Model):
         default=Mode.ACTIVE,
         description=(
             "Active (the default) scales; DryRun measures, decides and says what it would do; Paused only measures. "
-            f'For an incident there is also the annotation {PAUSED_ANNOTATION}: "true", which pauses whatever this says.'
+            f'In an incident, the annotation {PAUSED_ANNOTATION}: "true" pauses, whatever this says.'
         ),
     )
 

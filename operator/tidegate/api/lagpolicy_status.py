@@ -92,9 +92,9 @@ class LagPolicyStatus(Model):
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = Field(
         default=(),
         description=(
-            "Ready (Tidegate does its job here), Observing (readings are fresh and whole), ScalingLimited (a limit of this policy "
-            "keeps the replicas from the need), PartitionBound (too few partitions for the need), AtRisk (the promise is broken or "
-            "about to be, or retention deletes waiting records)."
+            "Ready (Tidegate does its job here), Observing (readings are fresh and whole), ScalingLimited (a limit of "
+            "this policy keeps the replicas from the need), PartitionBound (too few partitions for the need), AtRisk "
+            "(the promise is broken or about to be, or retention deletes waiting records)."
         ),
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

@@ -1,7 +1,7 @@
 """Topic patterns: RE2, because a pattern comes from a user and is matched against every topic of a cluster.
 
-RE2 matches in linear time, so no pattern can stall the operator; it is also what the API server checks with (CEL) and what Kafka's
-brokers use for subscriptions (KIP-848, RE2/J). As with Kafka's consumers, the whole name has to match.
+RE2 matches in linear time, so no pattern can stall the operator; it is also what the API server checks with (CEL) and
+what Kafka's brokers use for subscriptions (KIP-848, RE2/J). As with Kafka's consumers, the whole name has to match.
 """
 
 from functools import lru_cache

@@ -1,7 +1,7 @@
 """Rates: records a second, written so that a person and a JSON reader see the same number.
 
-Kubernetes' API conventions forbid floating-point numbers in a spec, and records a second can be below one (a report that takes a
-minute). So a rate is a whole number or a decimal number in quotes: `120`, `"0.5"`.
+Kubernetes' API conventions forbid floating-point numbers in a spec, and records a second can be below one (a report
+that takes a minute). So a rate is a whole number or a decimal number in quotes: `120`, `"0.5"`.
 """
 
 import re
@@ -38,4 +38,16 @@ Rate = Annotated[
     PlainSerializer(format_rate, return_type=str),
     WithJsonSchema({"type": "string", "pattern": PATTERN, "maxLength": MAX_LENGTH}),
 ]
-"""Records a second: a float here, a decimal string on the wire."""
+"""Records a second, as measured: a float here, a decimal string on the wire."""
+
+DeclaredRate = Annotated[
+    Rate,
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "pattern": PATTERN,
+            "maxLength": MAX_LENGTH,
+        }
+    ),
+]
+"""Records a second, as a person writes them: also a whole number without quotes."""

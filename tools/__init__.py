@@ -1,0 +1,1 @@
+"""Generators used by `make generate` and `make lint`; no part of the operator."""
