@@ -53,12 +53,16 @@ def kubernetes_version() -> str:
 def kafka(progress: Progress) -> Path:
     """The folder with Kafka's jars; about 20 seconds the first time."""
     pins = hashlib.sha256((PINS / "kafka.sha256").read_bytes()).hexdigest()[:8]
-    return made_once(cache_folder() / f"kafka-{KAFKA_VERSION}-{pins}", lambda folder: _resolve(folder, progress), progress)
+    return made_once(
+        cache_folder() / f"kafka-{KAFKA_VERSION}-{pins}", lambda folder: _resolve(folder, progress), progress
+    )
 
 
 def _compile(folder: Path, progress: Progress) -> None:
     """All in one `go build`: they share most of their packages. Without cgo no C compiler is needed."""
-    progress(f"Building Kubernetes {kubernetes_version()} and etcd into {folder.parent} (once; about 6 minutes on 2 cores)")
+    progress(
+        f"Building Kubernetes {kubernetes_version()} and etcd into {folder.parent} (once; about 6 minutes on 2 cores)"
+    )
     version = " ".join(f"-X {variable}={kubernetes_version()}" for variable in VERSION_VARIABLES)
     progress("  reading the packages and fetching what is missing…")
     total = len(_go(["list", "-deps", *GO_PACKAGES.values()], progress, of=None))

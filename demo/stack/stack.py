@@ -1,0 +1,97 @@
+"""One stack: control plane, Kafka and pods, started and stopped together."""
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from demo.stack import binaries, folders
+from demo.stack.cache import Progress
+from demo.stack.control_plane import ControlPlane
+from demo.stack.ports import Ports
+from demo.stack.processes import Processes, StackError
+
+Manifest = str | Path | dict[str, Any]
+
+
+class Stack:
+    """Running servers. Made by `Stack.start`; ended by `close`, the `with` block, or the end of this process."""
+
+    def __init__(self, folder: Path, kubectl: Path) -> None:
+        self.folder = folder
+        self.env: dict[str, str] = {}
+        self.external = False
+        self.control_plane: ControlPlane | None = None
+        self._kubectl = kubectl
+        self._close: Callable[[], None] = lambda: None
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        kubernetes: bool = True,
+        folder: Path | None = None,
+        progress: Progress = print,
+    ) -> Self:
+        """Start the wanted parts, building what is missing first.
+
+        `folder` is emptied and kept; without one a temporary folder goes with the stack. Raises StackError if a part does not
+        come up and binaries.BuildError if one cannot be built.
+        """
+        servers = binaries.kubernetes(progress)
+        processes, ports = Processes(folders.claim(folder)), Ports()
+        stack = cls(processes.folder, servers / "kubectl")
+
+        def close() -> None:
+            processes.close()
+            ports.close()
+
+        stack._close = close
+        try:
+            if kubernetes:
+                stack.control_plane = ControlPlane(processes, servers, ports)
+                stack.env["KUBECONFIG"] = str(stack.control_plane.kubeconfig)
+        except BaseException:
+            close()
+            raise
+        return stack
+
+    def close(self) -> None:
+        """End everything this stack started."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The cluster administrator's kubeconfig."""
+        return Path(self.env["KUBECONFIG"])
+
+    def kubectl(self, *arguments: str | Path, input: str | None = None, check: bool = True) -> str:  # noqa: A002
+        """What kubectl prints; StackError with its error output if it fails and `check` is set (else both outputs)."""
+        command = [self._kubectl, "--kubeconfig", self.kubeconfig, *arguments]
+        done = subprocess.run(command, input=input, text=True, capture_output=True, check=False)
+        if check and done.returncode:
+            raise StackError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
+        return done.stdout if check else done.stdout + done.stderr
+
+    def apply(self, *manifests: Manifest) -> str:
+        """`kubectl apply` manifests: YAML text, files or folders, or objects."""
+        told = [self.kubectl("apply", "-f", str(path)) for path in manifests if isinstance(path, Path)]
+        texts = [
+            text if isinstance(text, str) else json.dumps(text) for text in manifests if not isinstance(text, Path)
+        ]
+        if texts:
+            told.append(self.kubectl("apply", "-f", "-", input="\n---\n".join(texts)))
+        return "".join(told)
+
+    def user_kubeconfig(self, name: str, groups: Sequence[str] = ()) -> Path:
+        """A kubeconfig of a user without rights of its own, for tests of RBAC."""
+        if self.control_plane is None:
+            raise StackError("users are made by a control plane of this stack's own, and it has none")
+        return self.control_plane.user_kubeconfig(name, groups)
