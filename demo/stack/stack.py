@@ -2,13 +2,14 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from demo.stack import binaries, folders
 from demo.stack.cache import Progress
 from demo.stack.control_plane import ControlPlane
+from demo.stack.kafka import Kafka
 from demo.stack.ports import Ports
 from demo.stack.processes import Processes, StackError
 
@@ -23,6 +24,7 @@ class Stack:
         self.env: dict[str, str] = {}
         self.external = False
         self.control_plane: ControlPlane | None = None
+        self.kafka: Kafka | None = None
         self._kubectl = kubectl
         self._close: Callable[[], None] = lambda: None
 
@@ -31,15 +33,19 @@ class Stack:
         cls,
         *,
         kubernetes: bool = True,
+        kafka: bool = True,
+        brokers: int = 1,
+        kafka_config: Mapping[str, str | int] | None = None,
         folder: Path | None = None,
         progress: Progress = print,
     ) -> Self:
         """Start the wanted parts, building what is missing first.
 
-        `folder` is emptied and kept; without one a temporary folder goes with the stack. Raises StackError if a part does not
-        come up and binaries.BuildError if one cannot be built.
+        `kafka_config` adds to each broker's server.properties. `folder` is emptied and kept; without one a temporary folder
+        goes with the stack. Raises StackError if a part does not come up and binaries.BuildError if one cannot be built.
         """
         servers = binaries.kubernetes(progress)
+        jars = binaries.kafka(progress) if kafka else None
         processes, ports = Processes(folders.claim(folder)), Ports()
         stack = cls(processes.folder, servers / "kubectl")
 
@@ -52,6 +58,9 @@ class Stack:
             if kubernetes:
                 stack.control_plane = ControlPlane(processes, servers, ports)
                 stack.env["KUBECONFIG"] = str(stack.control_plane.kubeconfig)
+            if jars:
+                stack.kafka = Kafka(processes, jars, ports, brokers, kafka_config)
+                stack.env["KAFKA_BOOTSTRAP"] = stack.kafka.bootstrap
         except BaseException:
             close()
             raise
