@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tidegate.api import Resource
+from tidegate.api import Resource, duration, quantity
 from tidegate.api.model import API_VERSION, PAUSED_ANNOTATION
 from tools.crds import crd
 
@@ -93,14 +93,17 @@ def _default(field: Schema) -> str:
     return f"`{field['default']}`"
 
 
+_NOTATIONS = {duration.PATTERN: "duration", quantity.PATTERN: "rate"}
+
+
 def _type(field: Schema) -> str:
-    if field.get("x-kubernetes-int-or-string"):
-        return "integer or string"
+    if field.get("pattern") in _NOTATIONS:
+        return _NOTATIONS[field["pattern"]]
     if _is_secret(field):
         return "secret"
     if field["type"] == "array":
         return f"list of {_type(field['items'])}s"
-    return "time" if field.get("format") == "date-time" else field["type"]
+    return "time" if field.get("format") == "date-time" else str(field["type"])
 
 
 def _rules(field: Schema) -> Iterator[str]:
@@ -108,10 +111,10 @@ def _rules(field: Schema) -> Iterator[str]:
     if "enum" in field:
         yield "one of " + ", ".join(f"`{value}`" for value in field["enum"])
     yield from _bounds(field, ("minimum", "maximum"), "from {} to {}", "at least {}", "at most {}")
-    yield from _bounds(field, ("minLength", "maxLength"), "{} to {} characters", "", "at most {} characters")
     yield from _bounds(field, ("minItems", "maxItems"), "{} to {} items", "", "at most {} items")
-    if "pattern" in field:
-        yield f"matches `{field['pattern']}`"
+    if field.get("pattern") not in _NOTATIONS:
+        yield from _bounds(field, ("minLength", "maxLength"), "{} to {} characters", "", "at most {} characters")
+        yield from (f"matches `{field[key]}`" for key in ("pattern",) if key in field)
     if field.get("x-kubernetes-list-type") == "set":
         yield "no value twice"
     if "properties" not in field:

@@ -4,19 +4,39 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, ClassVar, Generic
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WrapValidator
 from typing_extensions import TypeVar
 
-from tidegate.api.model import Column, Condition, Count, Model, Name, Resource, ResourceNames, Word, rules
+from tidegate.api.model import (
+    Column,
+    Condition,
+    Count,
+    Model,
+    Resource,
+    ResourceNames,
+    Word,
+    forgetful,
+    object_name,
+    rules,
+    text,
+)
 
 
 class SecretKeyRef(Model):
     """One key of a Secret in the namespace of the BrokerConnection."""
 
-    name: Name = Field(description="Name of the Secret. Example: shop-kafka-client.")
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = Field(
-        description="Key in that Secret. Example: password."
+    name: Annotated[str, object_name("secretKeyRef.name", "a Secret")] = Field(
+        description="Name of the Secret. Example: shop-kafka-client."
     )
+    key: Annotated[
+        str,
+        text(
+            "secretKeyRef.key",
+            "a key of a Secret: letters, digits, '-', '_' and '.'",
+            r"^[-._a-zA-Z0-9]+$",
+            longest=253,
+        ),
+    ] = Field(description="Key in that Secret. Example: password.")
 
     def namespace_or(self, own: str) -> str:
         """The namespace of the Secret: `own`, that of the object which refers to it."""
@@ -26,9 +46,15 @@ class SecretKeyRef(Model):
 class NamespacedSecretKeyRef(SecretKeyRef):
     """One key of a Secret in the namespace it names (a ClusterBrokerConnection has no namespace of its own)."""
 
-    namespace: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = Field(
-        description="Namespace of the Secret. Example: kafka."
-    )
+    namespace: Annotated[
+        str,
+        text(
+            "secretKeyRef.namespace",
+            "the name of a namespace: lower-case letters, digits and '-'",
+            r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            longest=63,
+        ),
+    ] = Field(description="Namespace of the Secret. Example: kafka.")
 
     def namespace_or(self, own: str) -> str:
         """The namespace of the Secret, as written."""
@@ -93,9 +119,15 @@ class Credentials(Model, Generic[Ref]):
 class OAuth(Model, Generic[Ref]):
     """OAuth 2.0 client credentials (RFC 6749 section 4.4), refreshed before they expire."""
 
-    token_endpoint: Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://[^\s/?#@]+(/[^\s]*)?$")] = (
-        Field(description="URL that gives the token. Example: https://login.example.com/oauth2/token.")
-    )
+    token_endpoint: Annotated[
+        str,
+        text(
+            "spec.kafka.sasl.oauth.tokenEndpoint",
+            "a URL, such as https://login.example.com/oauth2/token",
+            r"^https?://[^\s/?#@]+(/[^\s]*)?$",
+            longest=2048,
+        ),
+    ] = Field(description="URL that gives the token. Example: https://login.example.com/oauth2/token.")
     client_id: SecretValue[Ref] = Field(description="The client's id.")
     client_secret: SecretValue[Ref] = Field(description="The client's secret.")
     scope: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
@@ -140,10 +172,12 @@ class Sasl(Model, Generic[Ref]):
 
 BootstrapServer = Annotated[
     str,
-    Field(
-        min_length=3,
-        max_length=261,
-        pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):[1-9][0-9]{0,4}$",
+    text(
+        "each of spec.kafka.bootstrapServers",
+        "host:port, such as kafka.shop.svc:9092",
+        r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]):[1-9][0-9]{0,4}$",
+        longest=261,
+        also="int(self.substring(self.lastIndexOf(':') + 1)) <= 65535",
     ),
 ]
 """`host:port`, IPv6 addresses in brackets."""
@@ -223,7 +257,9 @@ class BrokerConnection(Resource):
 
     kind: str = "BrokerConnection"
     spec: BrokerConnectionSpec = Field(description="Which broker, and how to reach it.")
-    status: BrokerConnectionStatus = Field(default=BrokerConnectionStatus(), description="What Tidegate found there.")
+    status: Annotated[BrokerConnectionStatus, WrapValidator(forgetful)] = Field(
+        default=BrokerConnectionStatus(), description="What Tidegate found there."
+    )
 
 
 class ClusterBrokerConnection(Resource):
@@ -233,4 +269,6 @@ class ClusterBrokerConnection(Resource):
 
     kind: str = "ClusterBrokerConnection"
     spec: ClusterBrokerConnectionSpec = Field(description="Which broker, and how to reach it.")
-    status: BrokerConnectionStatus = Field(default=BrokerConnectionStatus(), description="What Tidegate found there.")
+    status: Annotated[BrokerConnectionStatus, WrapValidator(forgetful)] = Field(
+        default=BrokerConnectionStatus(), description="What Tidegate found there."
+    )

@@ -1,13 +1,25 @@
 """LagPolicy as users write it: the promise, where its records are, and what may be scaled to keep it."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, WrapValidator
 
+from tidegate.api import duration, quantity
 from tidegate.api.duration import Duration
 from tidegate.api.lagpolicy_status import LagPolicyStatus
-from tidegate.api.model import PAUSED_ANNOTATION, Column, Model, Name, Resource, ResourceNames, rules
+from tidegate.api.model import (
+    PAUSED_ANNOTATION,
+    Column,
+    Model,
+    Resource,
+    ResourceNames,
+    forgetful,
+    matches,
+    object_name,
+    rules,
+    text,
+)
 from tidegate.api.pattern import check_pattern
 from tidegate.api.quantity import DeclaredRate
 
@@ -41,24 +53,33 @@ class Isolation(StrEnum):
     READ_COMMITTED = "read_committed"
 
 
-Topic = Annotated[str, Field(min_length=1, max_length=249, pattern=r"^[a-zA-Z0-9._-]+$")]
-"""The name of a Kafka topic (Kafka's own rule; `.` and `..` are excluded by CEL)."""
-
-
 class TargetRef(Model):
     """The workload to scale."""
 
     api_version: Annotated[
         str,
-        Field(
-            min_length=2, max_length=317, pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?v[0-9]+((alpha|beta)[0-9]+)?$"
+        text(
+            "spec.targetRef.apiVersion",
+            "group/version, such as apps/v1",
+            r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?v[0-9]+((alpha|beta)[0-9]+)?$",
+            longest=317,
         ),
     ] = Field(default="apps/v1", description="API version of the workload. Example: argoproj.io/v1alpha1.")
-    kind: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")] = Field(
+    kind: Annotated[
+        str,
+        text(
+            "spec.targetRef.kind",
+            "a kind in CamelCase, such as Deployment or StatefulSet",
+            r"^[A-Z][A-Za-z0-9]*$",
+            longest=63,
+        ),
+    ] = Field(
         default="Deployment",
         description="Kind of the workload: Deployment, StatefulSet, or any kind that has a /scale subresource.",
     )
-    name: Name = Field(description="Name of the workload, in the namespace of this policy. Example: points-consumer.")
+    name: Annotated[str, object_name("spec.targetRef.name", "a workload")] = Field(
+        description="Name of the workload, in the namespace of this policy. Example: points-consumer."
+    )
 
 
 class ConnectionRef(Model):
@@ -68,7 +89,22 @@ class ConnectionRef(Model):
         default=ConnectionKind.BROKER_CONNECTION,
         description="BrokerConnection (in the namespace of this policy) or ClusterBrokerConnection.",
     )
-    name: Name = Field(description="Name of that object. Example: shop-kafka.")
+    name: Annotated[str, object_name("spec.source.kafka.connectionRef.name", "that object")] = Field(
+        description="Name of that object. Example: shop-kafka."
+    )
+
+
+Topic = Annotated[
+    str,
+    text(
+        "each of spec.source.kafka.topics",
+        "the name of a topic: letters, digits, '.', '_' and '-' (for a regular expression there is topicPattern)",
+        r"^[a-zA-Z0-9._-]+$",
+        longest=249,
+        also="self != '.' && self != '..'",
+    ),
+]
+"""The name of a Kafka topic, by Kafka's own rule (`org.apache.kafka.common.internals.Topic`)."""
 
 
 class KafkaSource(Model):
@@ -93,17 +129,18 @@ class KafkaSource(Model):
             "Names of the topics that count. Example: [points.deduct]. Where neither this nor topicPattern is given, "
             "every topic counts that the group has commits for or is assigned."
         ),
-        json_schema_extra={
-            "x-kubernetes-list-type": "set",
-            **rules(
-                ("!self.exists(t, t == '.' || t == '..')", "spec.source.kafka.topics must not contain '.' or '..'")
-            ),
-        },
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     topic_pattern: Annotated[str, Field(min_length=1, max_length=249), AfterValidator(check_pattern)] | None = Field(
         default=None,
         description=(
-            "Regular expression (RE2 syntax) that the whole name of a topic must match to count. Example: points\\..+"
+            "Regular expression (RE2 syntax) that the whole name of a topic must match to count. Example: points[.].+"
+        ),
+        json_schema_extra=rules(
+            (
+                "''.matches(self) in [true, false]",  # fails only by the error of an expression that cannot be read
+                "spec.source.kafka.topicPattern must be a regular expression in RE2 syntax, such as points[.].+",
+            )
         ),
     )
     offset_reset: OffsetReset = Field(
@@ -135,8 +172,8 @@ class Objective(Model):
         description="Every record is processed within this time of its arrival. From 1s to 24h. Example: 60s.",
         json_schema_extra=rules(
             (
-                "duration(self) >= duration('1s') && duration(self) <= duration('24h')",
-                "spec.objective.maxAge must be between 1s and 24h",
+                matches(duration.PATTERN, "duration(self) >= duration('1s') && duration(self) <= duration('24h')"),
+                "spec.objective.maxAge must be a duration from 1s to 24h, such as 60s, 5m or 1h30m",
             )
         ),
     )
@@ -156,6 +193,11 @@ class Replicas(Model):
     max: Annotated[int, Field(ge=1, le=10_000)] = Field(description="Never more replicas than this. Example: 32.")
 
 
+def _up_to_an_hour(field: str) -> dict[str, Any]:
+    rule = matches(duration.PATTERN, "duration(self) <= duration('1h')")
+    return rules((rule, f"spec.capacity.{field} must be a duration of at most 1h, such as 30s"))
+
+
 class CapacitySpec(Model):
     """What you know about the consumers. Each value is learned where it is absent."""
 
@@ -167,8 +209,8 @@ class CapacitySpec(Model):
         ),
         json_schema_extra=rules(
             (
-                "type(self) == int ? self > 0 : double(self) > 0.0",
-                "spec.capacity.recordsPerSecond must be above 0; leave it out to have it learned",
+                f"type(self) == int ? self > 0 : {matches(quantity.PATTERN, 'double(self) > 0.0')}",
+                "spec.capacity.recordsPerSecond must be above 0, and in quotes if not whole: 120 or '0.5'",
             )
         ),
     )
@@ -179,10 +221,12 @@ class CapacitySpec(Model):
     startup: Duration | None = Field(
         default=None,
         description="Time from asking for a replica until it consumes. Example: 30s. Learned where absent.",
+        json_schema_extra=_up_to_an_hour("startup"),
     )
     rebalance: Duration | None = Field(
         default=None,
         description="Time the group stops when a consumer joins or leaves. Example: 10s. Learned where absent.",
+        json_schema_extra=_up_to_an_hour("rebalance"),
     )
 
 
@@ -231,7 +275,9 @@ class LagPolicy(Resource):
 
     kind: str = "LagPolicy"
     spec: LagPolicySpec = Field(description="What you want: the promise, the records, the workload and its limits.")
-    status: LagPolicyStatus = Field(default=LagPolicyStatus(), description="What Tidegate sees and does.")
+    status: Annotated[LagPolicyStatus, WrapValidator(forgetful)] = Field(
+        default=LagPolicyStatus(), description="What Tidegate sees and does."
+    )
 
     @property
     def mode(self) -> Mode:

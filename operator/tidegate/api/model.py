@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.alias_generators import to_camel
 
 GROUP = "tidegate.dev"
@@ -16,17 +16,14 @@ API_VERSION = f"{GROUP}/{VERSION}"
 PAUSED_ANNOTATION = f"{GROUP}/paused"
 """Set on a LagPolicy (`"true"`) it pauses the policy during an incident, whatever `spec.mode` says."""
 
-Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
-"""The name of a Kubernetes object (RFC 1123 subdomain)."""
-
 Message = Annotated[str, Field(max_length=1024)]
 """A sentence for a person; longer ones are cut by `cut`."""
 
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z]([A-Za-z0-9]*)$")]
 """One CamelCase word. Left open, so that an older Tidegate can read what a newer one wrote."""
 
-Count = Annotated[int, Field(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})]
-"""A number of things; within what JSON readers hold exactly."""
+Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+"""A number of things."""
 
 
 class InvalidResourceError(ValueError):
@@ -68,6 +65,35 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
+def matches(pattern: str, also: str = "") -> str:
+    """A CEL expression: the string matches the pattern and, if so, the further expression holds."""
+    quoted = pattern.replace("\\", "\\\\").replace("'", "\\'")
+    return f"self.matches('{quoted}')" + (f" && {also}" if also else "")
+
+
+def text(field: str, must_be: str, pattern: str, longest: int, also: str = "") -> Any:
+    """A string that matches the pattern and the CEL expression `also`.
+
+    The API server reports a `pattern` by the bare regular expression, so a rule beside it says what would be right.
+    """
+    extra = rules((matches(pattern, also), f"{field} must be {must_be}"))
+    return Field(min_length=1, max_length=longest, pattern=pattern, json_schema_extra=extra)
+
+
+def object_name(field: str, of: str) -> Any:
+    """The name of a Kubernetes object (RFC 1123 subdomain)."""
+    must_be = f"the name of {of}: lower-case letters, digits, '-' and '.'"
+    return text(field, must_be, r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", longest=253)
+
+
+def forgetful(status: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """A validator for `status`: what this version cannot read there is forgotten, so that the spec is still obeyed."""
+    try:
+        return read(status)
+    except ValidationError:
+        return read({})
+
+
 class Metadata(Model):
     """The part of an object's metadata that Tidegate reads."""
 
@@ -95,7 +121,7 @@ class Condition(Model):
 
     type: Word = Field(description="What this condition is about, such as Ready.")
     status: Truth = Field(description="True, False, or Unknown where Tidegate cannot know yet.")
-    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = Field(
+    observed_generation: Count = Field(
         default=0, description="The metadata.generation of the object that this condition was computed from."
     )
     last_transition_time: datetime = Field(description="When `status` changed last.")
