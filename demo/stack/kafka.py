@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 
 from demo.stack import kafka_settings as settings
 from demo.stack.certificates import Authority, Pair, signing_key
-from demo.stack.ports import Ports
+from demo.stack.ports import Ports, listens
 from demo.stack.processes import Process, Processes, StackError
 from demo.stack.tokens import TokenSettings
 
@@ -109,7 +109,9 @@ class Kafka:
         key = signing_key(self.folder / "tokens.key")
         tokens = TokenSettings(port, str(key), self.users)
         tokens.save(self.folder / "tokens.json")
-        self._processes.start("tokens", [sys.executable, "-m", "demo.stack.tokens", self.folder / "tokens.json"])
+        server = [sys.executable, "-m", "demo.stack.tokens", self.folder / "tokens.json"]
+        process = self._processes.start("tokens", server)
+        self._processes.wait_until(lambda: listens(port), "tokens", process)  # the brokers fetch its key as they start
         return tokens
 
     def _configure(self, config: Mapping[str, str | int]) -> None:

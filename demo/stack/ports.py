@@ -36,6 +36,12 @@ class Ports:
         self._held.clear()
 
 
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections on this port of the loopback."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _lock(file: TextIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

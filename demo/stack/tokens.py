@@ -57,7 +57,7 @@ class Issuer:
         expires = now + self.settings.lifetime
         claims = {"iss": self.settings.issuer, "sub": client, "aud": self.settings.audience, "iat": now, "exp": expires}
         head = {"alg": "RS256", "typ": "JWT", "kid": KEY_ID}
-        signed = ".".join(_base64url(json.dumps(part).encode()) for part in (head, claims | {"scope": scope or ""}))
+        signed = ".".join(_base64url(json.dumps(part).encode()) for part in (head, claims | {"scope": scope or "kafka"}))
         return f"{signed}.{_base64url(self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
     def key_set(self) -> dict[str, Any]:
