@@ -44,7 +44,8 @@ def readable(seconds: float) -> timedelta:
     Values below 0 read 0s, values too long to write read 99999h.
     """
     step = 1 if seconds < 3600 else 60
-    return timedelta(seconds=min(max(round(seconds / step) * step, 0), _LONGEST // 1000))
+    writable = min(max(seconds, 0), _LONGEST / 1000)
+    return timedelta(seconds=round(writable / step) * step)
 
 
 def _parse(value: object) -> timedelta:

@@ -15,7 +15,7 @@ MAX_LENGTH = 16
 
 def parse_rate(value: object) -> float:
     """Read a rate; ValueError says what would be right."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12:
         return float(value)
     if isinstance(value, str) and re.fullmatch(PATTERN[1:-1], value, re.ASCII):
         return float(value)
