@@ -1,0 +1,1 @@
+"""One module per resource or concern: watches → reading → engine → actions → status."""
