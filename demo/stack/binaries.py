@@ -1,7 +1,7 @@
 """The servers of the stack, built or resolved once from pinned sources into the user's cache folder.
 
-Kubernetes and etcd are compiled from their Go modules (`pins/go.mod`, `pins/go.sum`) with the Go toolchain of the development
-environment; Kafka's jars are resolved by jgo and compared with `pins/kafka.sha256`. Nothing is taken from PATH.
+Kubernetes and etcd are compiled from their Go modules (`pins/go.mod`, `pins/go.sum`) with the Go toolchain of the
+development environment; Kafka's jars are resolved by jgo and compared with `pins/kafka.sha256`. Nothing is taken from PATH.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class BuildError(RuntimeError):
 
 
 def kubernetes(progress: Progress) -> Path:
-    """The folder with etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl; about 6 minutes the first time."""
+    """The folder with etcd, the Kubernetes servers and kubectl; about 6 minutes the first time."""
     pins = b"".join((PINS / name).read_bytes() for name in ("go.mod", "go.sum"))
     name = f"kubernetes-{kubernetes_version()}-{platform.machine()}-{hashlib.sha256(pins).hexdigest()[:8]}"
     return made_once(cache_folder() / name, lambda folder: _compile(folder, progress), progress)
@@ -104,7 +104,8 @@ def _resolve(folder: Path, progress: Progress) -> None:
     for jar in environment.path.rglob("*.jar"):
         shutil.copy(jar, folder / jar.name)
     shutil.rmtree(folder / "jgo")
-    wanted = dict(reversed(line.split()) for line in (PINS / "kafka.sha256").read_text().splitlines())
+    pinned = (line.split() for line in (PINS / "kafka.sha256").read_text().splitlines())
+    wanted = {name: digest for digest, name in pinned}
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}
     different = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
     if different:

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from demo.stack.certificates import Authority, Pair, signing_key
+from demo.stack.kubeconfigs import kubeconfig
 from demo.stack.ports import Ports
 from demo.stack.processes import Processes
 
@@ -57,8 +58,12 @@ class ControlPlane:
 
     def ready(self) -> bool:
         """Whether the API server says so."""
-        asked = [self.kubectl, "--kubeconfig", self.kubeconfig, "get", "--raw", "/readyz", "--request-timeout=5s"]
-        return subprocess.run(asked, capture_output=True, check=False).stdout == b"ok"
+        return self.ask("get", "--raw", "/readyz") == "ok"
+
+    def ask(self, *arguments: str) -> str:
+        """What kubectl prints, nothing where it fails."""
+        command: list[str | Path] = [self.kubectl, "--kubeconfig", self.kubeconfig, "--request-timeout=5s", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def _kubeconfig(self, name: str, pair: Pair) -> Path:
         path = self.folder / f"{name}.kubeconfig"
@@ -130,18 +135,6 @@ class ControlPlane:
         scheduler = common | {"kube-api-qps": 200, "kube-api-burst": 400}
         for name, flags in (("kube-controller-manager", manager), ("kube-scheduler", scheduler)):
             self._processes.start(name, [self._binaries / name, *_flags(flags)])
-
-
-def kubeconfig(cluster: dict[str, str], user: dict[str, str], name: str) -> dict[str, object]:
-    """A kubeconfig with one context."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "tidegate", "cluster": cluster}],
-        "users": [{"name": name, "user": user}],
-        "contexts": [{"name": "tidegate", "context": {"cluster": "tidegate", "user": name}}],
-        "current-context": "tidegate",
-    }
 
 
 def _flags(flags: dict[str, object]) -> list[str]:

@@ -1,7 +1,7 @@
 """Ends a stack when the process that started it ends: `python -m demo.stack.guard FOLDER PARENT`.
 
-The end shows as the end of standard input, a pipe that the parent holds; should a fork of the parent hold it too, as another
-parent of ours.
+The end shows as the end of standard input, a pipe that the parent holds; should a fork of the parent hold it too, as
+another parent of ours.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Apache Kafka (KRaft): one or three brokers on the loopback, each with every kind of listener.
 
 PLAINTEXT is the stack's own way in, as a super user. The others know the users of `Kafka.users` by password (PLAIN,
-SCRAM), by token (OAUTHBEARER with client credentials) and by client certificate (SSL; asked for, not demanded). An authorizer is
-on and allows what no ACL forbids, so that a test can deny one user one thing.
+SCRAM), by token (OAUTHBEARER with client credentials) and by client certificate (SSL; asked for, not demanded). An
+authorizer is on and allows what no ACL forbids, so that a test can deny one user one thing.
 """
 
 import secrets
@@ -39,7 +39,12 @@ class Kafka:
     """Running brokers, numbered from 0."""
 
     def __init__(
-        self, processes: Processes, jars: Path, ports: Ports, brokers: int = 1, config: Mapping[str, str | int] | None = None
+        self,
+        processes: Processes,
+        jars: Path,
+        ports: Ports,
+        brokers: int = 1,
+        config: Mapping[str, str | int] | None = None,
     ) -> None:
         """Format and start the brokers; `config` adds to the server.properties of each, or replaces lines of it."""
         self.folder = processes.folder / "kafka"
@@ -109,7 +114,7 @@ class Kafka:
         key = signing_key(self.folder / "tokens.key")
         tokens = TokenSettings(port, str(key), self.users)
         tokens.save(self.folder / "tokens.json")
-        server = [sys.executable, "-m", "demo.stack.tokens", self.folder / "tokens.json"]
+        server: list[str | Path] = [sys.executable, "-m", "demo.stack.tokens", self.folder / "tokens.json"]
         process = self._processes.start("tokens", server)
         self._processes.wait_until(lambda: listens(port), "tokens", process)  # the brokers fetch its key as they start
         return tokens
@@ -138,7 +143,9 @@ class Kafka:
         ]
         for node in self._nodes:
             tool = self._java(node, "kafka.tools.StorageTool", "format", "--config", node.folder / "server.properties")
-            done = subprocess.run([*tool, "--cluster-id", cluster_id, *scram], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [*tool, "--cluster-id", cluster_id, *scram], capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 raise StackError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
 

@@ -19,7 +19,9 @@ class Node:
 
     def listeners(self) -> dict[str, str]:
         """Address by listener name."""
-        return {name: f"127.0.0.1:{port}" for name, port in zip((*CLIENT_LISTENERS, "CONTROLLER"), self.ports, strict=True)}
+        return {
+            name: f"127.0.0.1:{port}" for name, port in zip((*CLIENT_LISTENERS, "CONTROLLER"), self.ports, strict=True)
+        }
 
 
 def bootstrap(nodes: Iterable[Node]) -> dict[str, str]:

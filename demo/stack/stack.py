@@ -10,6 +10,7 @@ from demo.stack import binaries, folders
 from demo.stack.cache import Progress
 from demo.stack.control_plane import ControlPlane
 from demo.stack.kafka import Kafka
+from demo.stack.local_node import LocalNode
 from demo.stack.ports import Ports
 from demo.stack.processes import Processes, StackError
 
@@ -25,6 +26,7 @@ class Stack:
         self.external = False
         self.control_plane: ControlPlane | None = None
         self.kafka: Kafka | None = None
+        self.kubelet: LocalNode | None = None
         self._kubectl = kubectl
         self._close: Callable[[], None] = lambda: None
 
@@ -35,6 +37,7 @@ class Stack:
         kubernetes: bool = True,
         kafka: bool = True,
         brokers: int = 1,
+        pods: bool = True,
         kafka_config: Mapping[str, str | int] | None = None,
         folder: Path | None = None,
         progress: Progress = print,
@@ -58,6 +61,7 @@ class Stack:
             if kubernetes:
                 stack.control_plane = ControlPlane(processes, servers, ports)
                 stack.env["KUBECONFIG"] = str(stack.control_plane.kubeconfig)
+                stack.kubelet = LocalNode(processes, stack.control_plane, ports) if pods else None
             if jars:
                 stack.kafka = Kafka(processes, jars, ports, brokers, kafka_config)
                 stack.env["KAFKA_BOOTSTRAP"] = stack.kafka.bootstrap

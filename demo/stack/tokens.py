@@ -57,7 +57,9 @@ class Issuer:
         expires = now + self.settings.lifetime
         claims = {"iss": self.settings.issuer, "sub": client, "aud": self.settings.audience, "iat": now, "exp": expires}
         head = {"alg": "RS256", "typ": "JWT", "kid": KEY_ID}
-        signed = ".".join(_base64url(json.dumps(part).encode()) for part in (head, claims | {"scope": scope or "kafka"}))
+        signed = ".".join(
+            _base64url(json.dumps(part).encode()) for part in (head, claims | {"scope": scope or "kafka"})
+        )
         return f"{signed}.{_base64url(self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
     def key_set(self) -> dict[str, Any]:
@@ -85,10 +87,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/token" or form.get("grant_type") != "client_credentials":
             self._answer(400, {"error": "unsupported_grant_type"})
         elif self.issuer.settings.clients.get(client) != secret or not secret:
-            self._answer(401, {"error": "invalid_client", "error_description": f"wrong id or secret of client '{client}'"})
+            self._answer(
+                401, {"error": "invalid_client", "error_description": f"wrong id or secret of client '{client}'"}
+            )
         else:
             token = self.issuer.token(client, form.get("scope"))
-            self._answer(200, {"access_token": token, "token_type": "Bearer", "expires_in": self.issuer.settings.lifetime})
+            self._answer(
+                200, {"access_token": token, "token_type": "Bearer", "expires_in": self.issuer.settings.lifetime}
+            )
 
     def _basic(self) -> tuple[str, str] | None:
         kind, _, credentials = self.headers.get("Authorization", "").partition(" ")

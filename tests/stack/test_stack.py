@@ -34,7 +34,10 @@ def test_kafka_serves_every_kind_of_client(stack: Stack):
     }
     ways = {
         "PLAINTEXT": [{}],
-        "SSL": [tls, tls | {"ssl.certificate.location": str(kafka.client_cert), "ssl.key.location": str(kafka.client_key)}],
+        "SSL": [
+            tls,
+            tls | {"ssl.certificate.location": str(kafka.client_cert), "ssl.key.location": str(kafka.client_key)},
+        ],
         "SASL_PLAINTEXT": [
             *({"sasl.mechanism": name, **password} for name in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")),
             token,
@@ -43,7 +46,9 @@ def test_kafka_serves_every_kind_of_client(stack: Stack):
     }
     for listener, settings in ways.items():
         for given in settings:
-            client = AdminClient({"bootstrap.servers": kafka.listeners[listener], "security.protocol": listener, **given})
+            client = AdminClient(
+                {"bootstrap.servers": kafka.listeners[listener], "security.protocol": listener, **given}
+            )
             assert len(client.list_topics(timeout=10).brokers) == 1, (listener, given)
 
 
