@@ -1,7 +1,8 @@
 """The servers of the stack, built or resolved once from pinned sources into the user's cache folder.
 
 Kubernetes and etcd are compiled from their Go modules (`pins/go.mod`, `pins/go.sum`) with the Go toolchain of the
-development environment; Kafka's jars are resolved by jgo and compared with `pins/kafka.sha256`. Nothing is taken from PATH.
+development environment; Kafka's jars are resolved by jgo and compared with `pins/kafka.sha256`. Nothing is taken from
+PATH.
 """
 
 import hashlib

@@ -37,7 +37,7 @@ class LocalNode:
         processes.wait_until(lambda: _is_ready(control_plane), "kubelet", process)
 
     def set_start_delay(self, seconds: float) -> None:
-        """Let pods from now on take so long to start, unless their annotation `tidegate.dev/start-delay` says otherwise."""
+        """Let pods from now on take so long to start; a pod's own annotation `tidegate.dev/start-delay` goes first."""
         new = self._settings.start_delay_file.with_suffix(".new")
         new.write_text(str(seconds))
         new.replace(self._settings.start_delay_file)

@@ -1,8 +1,8 @@
 """The processes of a stack: started with a mark, ended with it, whatever happens to whom started them.
 
-Every process of a stack, and so whatever it starts in turn, carries the stack's folder in its environment. A guard, a process
-of its own, waits for the starting process to end (cleanly, by a crash or by SIGKILL) and then ends all that carry
-the mark. Nothing is ever ended by its name.
+Every process of a stack, and so whatever it starts in turn, carries the stack's folder in its environment. A guard, a
+process of its own, waits for the starting process to end (cleanly, by a crash or by SIGKILL) and then ends all that
+carry the mark. Nothing is ever ended by its name.
 """
 
 import os
@@ -58,7 +58,7 @@ class Processes:
         return process
 
     def wait_until(self, ready: Callable[[], bool], name: str, process: Process, seconds: float = 60) -> None:
-        """Wait until the process of that name is ready; StackError with the end of its log if it ends or takes longer."""
+        """Wait until the process of that name is ready; StackError with the end of its log if it ends or is late."""
         deadline = time.monotonic() + seconds
         while not ready():
             ended = process.poll()

@@ -44,8 +44,9 @@ class Stack:
     ) -> Self:
         """Start the wanted parts, building what is missing first.
 
-        `kafka_config` adds to each broker's server.properties. `folder` is emptied and kept; without one a temporary folder
-        goes with the stack. Raises StackError if a part does not come up and binaries.BuildError if one cannot be built.
+        `kafka_config` adds to each broker's server.properties. `folder` is emptied and kept; without one a temporary
+        folder goes with the stack. Raises StackError if a part does not come up and binaries.BuildError if one cannot
+        be built.
         """
         servers = binaries.kubernetes(progress)
         jars = binaries.kafka(progress) if kafka else None

@@ -1,7 +1,7 @@
 """An OAuth token endpoint on the loopback, for SASL OAUTHBEARER with client credentials (RFC 6749, section 4.4).
 
-`python -m demo.stack.tokens SETTINGS` serves `POST /token` (client id and secret by Basic authentication or in the form) and
-`GET /jwks`, the public key by which the broker validates what was signed here (RFC 7517, 7519).
+`python -m demo.stack.tokens SETTINGS` serves `POST /token` (client id and secret by Basic authentication or in the
+form) and `GET /jwks`, the public key by which the broker validates what was signed here (RFC 7517, 7519).
 """
 
 import base64
@@ -74,13 +74,13 @@ class Handler(BaseHTTPRequestHandler):
 
     issuer: Issuer
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         if self.path == "/jwks":
             self._answer(200, self.issuer.key_set())
         else:
             self._answer(404, {"error": "not_found"})
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         form = {name: values[0] for name, values in parse_qs(body).items()}
         client, secret = self._basic() or (form.get("client_id", ""), form.get("client_secret", ""))

@@ -1,7 +1,7 @@
 """A kubelet whose containers are plain processes: one Node of the stack, which runs the pods bound to it.
 
-What differs from a real one, since there are neither images nor mount namespaces: `image` is ignored and `command` must say
-what to run, with the checkout's Python first on PATH; the paths of `volumeMounts` lie below the folder that the
-environment variable POD_ROOT names; all pods share the loopback. Environment, volumes, tokens, probes, restarts, grace and
-logs are as users know them.
+What differs from a real one, since there are neither images nor mount namespaces: `image` is ignored and `command`
+must say what to run, with the checkout's Python first on PATH; the paths of `volumeMounts` lie below the folder that
+the environment variable POD_ROOT names; all pods share the loopback. Environment, volumes, tokens, probes, restarts,
+grace and logs are as users know them.
 """

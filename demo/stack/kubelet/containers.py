@@ -17,7 +17,7 @@ from demo.stack.kubelet.states import ContainerState
 FIRST_BACK_OFF = 1.0
 LONGEST_BACK_OFF = 30.0
 FORGIVEN_AFTER = 60.0
-"""Seconds a container must run for its next crash to count as its first. The real kubelet's three are ten times these."""
+"""Seconds of running after which a crash counts as the first again. The real kubelet's three are ten times these."""
 
 
 class Container:
@@ -38,7 +38,7 @@ class Container:
         self._stopping = asyncio.Event()
         self._back_off = FIRST_BACK_OFF
         meta = pod["metadata"]
-        self._logs = stack / "logs" / "pods" / meta["namespace"] / f"{meta['name']}_{meta['uid'][:8]}"
+        self._logs: Path = stack / "logs" / "pods" / meta["namespace"] / f"{meta['name']}_{meta['uid'][:8]}"
 
     def log(self, *, previous: bool = False) -> Path:
         """The log of its present or last run, or of the run before."""

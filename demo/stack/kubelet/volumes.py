@@ -1,8 +1,8 @@
 """A pod's volumes as folders, and its mounts as links below POD_ROOT.
 
-A volume's files lie in a folder of their own that the link `..data` names; each file's name is a link through `..data`. An
-update writes a new folder and moves `..data` to it in one step, so a reader sees the old files or the new ones, as with
-the real kubelet.
+A volume's files lie in a folder of their own that the link `..data` names; each file's name is a link through
+`..data`. An update writes a new folder and moves `..data` to it in one step, so a reader sees the old files or the new
+ones, as with the real kubelet.
 """
 
 import itertools
@@ -33,7 +33,7 @@ class Volumes:
         self._versions = itertools.count()
 
     async def create(self) -> None:
-        """Fill every volume and lay the mounts. MissingError where something is missing, ValueError for an unknown kind."""
+        """Fill every volume and lay the mounts. MissingError if something is missing, ValueError for an unknown kind."""
         (self.root / "tmp").mkdir(parents=True, exist_ok=True)
         await self.update()
         spec = self.pod["spec"]
@@ -127,7 +127,7 @@ class Volumes:
         _link(link, target)
 
     def _write_kubeconfig(self) -> None:
-        """For clients that look for the token at its fixed place only, where a process without mounts cannot have it."""
+        """For clients that would look for the token at its fixed place, which a process without mounts has not."""
         account = self.root / ACCOUNT
         cluster = {"server": self._sources.client.server, "certificate-authority": str(account / "ca.crt")}
         user = {"tokenFile": str(account / "token")}
