@@ -107,19 +107,22 @@ def _type(field: Schema) -> str:
 
 
 def _rules(field: Schema) -> Iterator[str]:
-    """The schema's rules in words."""
+    """The schema's rules in words; a regular expression only where no rule says what it means."""
+    if "properties" in field:
+        return
+    in_words = [message.rpartition(" must be ")[2] for message in _messages(field)]
     if "enum" in field:
         yield "one of " + ", ".join(f"`{value}`" for value in field["enum"])
     yield from _bounds(field, ("minimum", "maximum"), "from {} to {}", "at least {}", "at most {}")
     yield from _bounds(field, ("minItems", "maxItems"), "{} to {} items", "", "at most {} items")
     if field.get("pattern") not in _NOTATIONS:
         yield from _bounds(field, ("minLength", "maxLength"), "{} to {} characters", "", "at most {} characters")
-        yield from (f"matches `{field[key]}`" for key in ("pattern",) if key in field)
+        if "pattern" in field and not in_words:
+            yield f"matches `{field['pattern']}`"
     if field.get("x-kubernetes-list-type") == "set":
         yield "no value twice"
-    if "properties" not in field:
-        yield from _messages(field)
-    if field.get("type") == "array" and "properties" not in field["items"]:
+    yield from in_words
+    if field.get("type") == "array":
         yield from (f"each: {rule}" for rule in _rules(field["items"]))
 
 

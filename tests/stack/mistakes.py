@@ -134,7 +134,6 @@ POLICY_MISTAKES = {
     ),
     "half a replica": ("spec.replicas.min", 0.5, "spec.replicas.min in body must be of type integer"),
     "min above max": ("spec.replicas.min", 13, "spec.replicas.min must not be above spec.replicas.max"),
-    "min above max by its default": ("spec.replicas", {"max": 0}, "spec.replicas.max"),
     "no capacity at all": ("spec.capacity.recordsPerSecond", 0, RATE),
     "a negative capacity": ("spec.capacity.recordsPerSecond", -5, RATE),
     "a capacity of nothing in quotes": ("spec.capacity.recordsPerSecond", "0.0", RATE),
