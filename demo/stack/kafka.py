@@ -35,8 +35,32 @@ LOGGING = (
 USERS = ("alice", "bob", "admin")
 
 
-class Kafka:
-    """Running brokers, numbered from 0."""
+class Brokers:
+    """Where clients find Kafka: bootstrap servers by listener. These are somebody else's, and not ours to stop."""
+
+    def __init__(self, listeners: dict[str, str]) -> None:
+        self.listeners = listeners
+
+    @property
+    def bootstrap(self) -> str:
+        """The PLAINTEXT listeners, comma separated."""
+        return self.listeners["PLAINTEXT"]
+
+    def stop(self, broker: int = 0) -> None:
+        """Shut a broker down in order (SIGTERM); SIGKILL where it takes longer than 30 s."""
+        raise StackError(f"broker {broker} was not started by this stack, which will not stop it")
+
+    def kill(self, broker: int = 0) -> None:
+        """End a broker at once (SIGKILL)."""
+        self.stop(broker)
+
+    def start(self, broker: int = 0) -> None:
+        """Start a stopped broker again, with its ports and data, and wait until it serves."""
+        raise StackError(f"broker {broker} was not started by this stack, which cannot start it")
+
+
+class Kafka(Brokers):
+    """Brokers of this stack's own, numbered from 0."""
 
     def __init__(
         self,
@@ -58,7 +82,7 @@ class Kafka:
             settings.Node(number, self.folder / str(number), tuple(ports.take() for _ in range(5)))
             for number in range(brokers)
         ]
-        self.listeners = settings.bootstrap(self._nodes)
+        super().__init__(settings.bootstrap(self._nodes))
         self._tokens = self._start_tokens(ports.take())
         self._configure(config or {})
         self._format()
@@ -66,11 +90,6 @@ class Kafka:
             self._spawn(node)
         for node in self._nodes:
             self._wait_until_serving(node)
-
-    @property
-    def bootstrap(self) -> str:
-        """The PLAINTEXT listeners, comma separated."""
-        return self.listeners["PLAINTEXT"]
 
     @property
     def token_endpoint(self) -> str:
@@ -97,15 +116,12 @@ class Kafka:
         return self.authority.issue(f"client-{user}", common_name=user)
 
     def stop(self, broker: int = 0) -> None:
-        """Shut a broker down in order (SIGTERM); SIGKILL where it takes longer than 30 s."""
         self._end(broker, signal.SIGTERM)
 
     def kill(self, broker: int = 0) -> None:
-        """End a broker at once (SIGKILL)."""
         self._end(broker, signal.SIGKILL)
 
     def start(self, broker: int = 0) -> None:
-        """Start a stopped broker again, with its ports and data, and wait until it serves."""
         if broker not in self._running:
             self._spawn(self._nodes[broker])
         self._wait_until_serving(self._nodes[broker])

@@ -1,34 +1,38 @@
 """One stack: control plane, Kafka and pods, started and stopped together."""
 
 import json
+import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Self
 
 from demo.stack import binaries, folders
 from demo.stack.cache import Progress
 from demo.stack.control_plane import ControlPlane
-from demo.stack.kafka import Kafka
+from demo.stack.kafka import Brokers, Kafka
 from demo.stack.local_node import LocalNode
 from demo.stack.ports import Ports
 from demo.stack.processes import Processes, StackError
 
 Manifest = str | Path | dict[str, Any]
+EXTERNAL = ("KUBECONFIG", "KAFKA_BOOTSTRAP")
 
 
 class Stack:
     """Running servers. Made by `Stack.start`; ended by `close`, the `with` block, or the end of this process."""
 
-    def __init__(self, folder: Path, kubectl: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.env: dict[str, str] = {}
+        """What child processes need to find the stack: KUBECONFIG and KAFKA_BOOTSTRAP."""
         self.external = False
+        """Whether cluster and brokers are the user's own."""
         self.control_plane: ControlPlane | None = None
-        self.kafka: Kafka | None = None
         self.kubelet: LocalNode | None = None
-        self._kubectl = kubectl
-        self._close: Callable[[], None] = lambda: None
+        self.kafka: Brokers | None = None
+        self._started = ExitStack()
 
     @classmethod
     def start(
@@ -40,40 +44,45 @@ class Stack:
         pods: bool = True,
         kafka_config: Mapping[str, str | int] | None = None,
         folder: Path | None = None,
+        external: bool = False,
         progress: Progress = print,
     ) -> Self:
         """Start the wanted parts, building what is missing first.
 
         `kafka_config` adds to each broker's server.properties. `folder` is emptied and kept; without one a temporary
-        folder goes with the stack. Raises StackError if a part does not come up and binaries.BuildError if one cannot
+        folder goes with the stack. With `external` nothing is started where the user's KUBECONFIG and KAFKA_BOOTSTRAP
+        are both set: these are used. Raises StackError if a part does not come up and binaries.BuildError if one cannot
         be built.
         """
-        servers = binaries.kubernetes(progress)
+        if external and all(name in os.environ for name in EXTERNAL):
+            return cls._of_the_user(folder)
+        servers = binaries.kubernetes(progress) if kubernetes else None
         jars = binaries.kafka(progress) if kafka else None
-        processes, ports = Processes(folders.claim(folder)), Ports()
-        stack = cls(processes.folder, servers / "kubectl")
-
-        def close() -> None:
-            processes.close()
-            ports.close()
-
-        stack._close = close
-        try:
-            if kubernetes:
+        stack = cls(folders.claim(folder))
+        with ExitStack() as started:
+            ports = started.enter_context(closing(Ports()))
+            processes = started.enter_context(closing(Processes(stack.folder)))
+            if servers:
                 stack.control_plane = ControlPlane(processes, servers, ports)
                 stack.env["KUBECONFIG"] = str(stack.control_plane.kubeconfig)
                 stack.kubelet = LocalNode(processes, stack.control_plane, ports) if pods else None
             if jars:
                 stack.kafka = Kafka(processes, jars, ports, brokers, kafka_config)
                 stack.env["KAFKA_BOOTSTRAP"] = stack.kafka.bootstrap
-        except BaseException:
-            close()
-            raise
+            stack._started = started.pop_all()
+        return stack
+
+    @classmethod
+    def _of_the_user(cls, folder: Path | None) -> Self:
+        stack = cls(folder or Path.cwd())
+        stack.external = True
+        stack.env = {name: os.environ[name] for name in EXTERNAL}
+        stack.kafka = Brokers({"PLAINTEXT": os.environ["KAFKA_BOOTSTRAP"]})
         return stack
 
     def close(self) -> None:
         """End everything this stack started."""
-        self._close()
+        self._started.close()
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +97,7 @@ class Stack:
 
     def kubectl(self, *arguments: str | Path, input: str | None = None, check: bool = True) -> str:  # noqa: A002
         """What kubectl prints; StackError with its error output if it fails and `check` is set (else both outputs)."""
-        command = [self._kubectl, "--kubeconfig", self.kubeconfig, *arguments]
+        command = [binaries.kubernetes(print) / "kubectl", "--kubeconfig", self.kubeconfig, *arguments]
         done = subprocess.run(command, input=input, text=True, capture_output=True, check=False)
         if check and done.returncode:
             raise StackError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")

@@ -33,7 +33,7 @@ class Volumes:
         self._versions = itertools.count()
 
     async def create(self) -> None:
-        """Fill every volume and lay the mounts. MissingError if something is missing, ValueError for an unknown kind."""
+        """Fill every volume and lay the mounts. Raises MissingError, or ValueError for an unknown kind."""
         (self.root / "tmp").mkdir(parents=True, exist_ok=True)
         await self.update()
         spec = self.pod["spec"]
