@@ -33,8 +33,10 @@ class Reason(StrEnum):
     TARGET_ALREADY_MANAGED = "TargetAlreadyManaged"  # an older LagPolicy has it
     REPLICAS_CONTENDED = "ReplicasContended"
     FORBIDDEN = "Forbidden"
+    SCALE_FAILED = "ScaleFailed"  # the API server did not answer, or refused for a reason of its own
     CONNECTION_NOT_FOUND = "ConnectionNotFound"
     CONNECTION_FAILED = "ConnectionFailed"
+    SECRET_NOT_FOUND = "SecretNotFound"  # a Secret of the connection, or its key, is missing
     # limits
     MIN_REPLICAS = "MinReplicas"
     MAX_REPLICAS = "MaxReplicas"

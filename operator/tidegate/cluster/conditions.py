@@ -1,0 +1,41 @@
+"""Conditions by the conventions of Kubernetes: full, sorted, and with a transition time that means something."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from tidegate.api import Condition, Reason, Truth, cut
+from tidegate.cluster.times import moment
+
+POLICY_CONDITIONS = ("Ready", "Observing", "ScalingLimited", "PartitionBound", "AtRisk")
+"""All that a LagPolicy has, from the first visit on."""
+
+
+def condition(kind: str, status: Truth | bool, reason: Reason, message: str, generation: int, now: float) -> Condition:
+    """A condition as of `now` (epoch seconds)."""
+    truth = status if isinstance(status, Truth) else Truth.TRUE if status else Truth.FALSE
+    return Condition(
+        type=kind,
+        status=truth,
+        observed_generation=generation,
+        last_transition_time=moment(now),
+        reason=reason,
+        message=cut(message),
+    )
+
+
+def unknown(kind: str, generation: int, now: float) -> Condition:
+    """A condition about which nothing is known yet."""
+    return condition(kind, Truth.UNKNOWN, Reason.PENDING, "not known yet", generation, now)
+
+
+def set_condition(conditions: Sequence[Condition], new: Condition) -> tuple[Condition, ...]:
+    """The full, sorted list with the new one; the transition time moves only when the status does."""
+    old = find(conditions, new.type)
+    since = old.last_transition_time if old and old.status == new.status else new.last_transition_time
+    kept = [c for c in conditions if c.type != new.type]
+    return tuple(sorted([*kept, new.model_copy(update={"last_transition_time": since})], key=attrgetter("type")))
+
+
+def find(conditions: Sequence[Condition], kind: str) -> Condition | None:
+    """The condition of a type, or None."""
+    return next((c for c in conditions if c.type == kind), None)

@@ -1,0 +1,96 @@
+"""The API server: one request at a time, and what its refusals mean in words."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, ApiException
+
+from tidegate.api import Reason, cut
+from tidegate.engine.observation import Objection
+
+FIELD_MANAGER = "tidegate"
+"""The name under which our writes stand in `metadata.managedFields`."""
+
+TIMEOUT = 10.0
+"""Seconds for one request: two reading cycles, so a stuck request cannot pile up behind itself."""
+
+MERGE_PATCH = "application/merge-patch+json"
+
+UNREACHABLE = (asyncio.TimeoutError, aiohttp.ClientError, OSError)
+"""The errors of a request that got no answer."""
+
+FAILURES = (ApiException, *UNREACHABLE)
+"""The errors of a request that did not get the answer it wanted."""
+
+_MISSING_RIGHT = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"')
+
+
+async def request(
+    api: ApiClient,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Send one request and give the answer's JSON object. Patches are merge patches (RFC 7386).
+
+    Raises ApiException (`.status`) where the server refuses, and one of UNREACHABLE where it does not answer.
+    """
+    content_type = MERGE_PATCH if method == "PATCH" else "application/json"
+    call = await api.param_serialize(
+        method,
+        path,
+        query_params=list((query or {}).items()),
+        header_params={"Accept": "application/json", "Content-Type": content_type},
+        body=body,
+        auth_settings=["BearerToken"],
+    )
+    response = await api.call_api(*call, _request_timeout=TIMEOUT)
+    text = (await response.response.read()).decode(errors="replace")
+    if not 200 <= response.status < 300:
+        raise ApiException.from_response(http_resp=response, body=text, data=None)
+    answer: dict[str, Any] = json.loads(text)
+    return answer
+
+
+def path_of(group: str, version: str, plural: str, namespace: str | None, name: str = "", subresource: str = "") -> str:
+    """Where the API server keeps an object (or, without a name, its kind)."""
+    root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    space = f"namespaces/{namespace}" if namespace else ""
+    return "/".join(filter(None, (root, space, plural, name, subresource)))
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status of a refusal, 0 where there was no answer."""
+    return int(error.status or 0) if isinstance(error, ApiException) else 0
+
+
+def transient(error: BaseException) -> bool:
+    """Whether the same request may well succeed in a moment: no answer, throttled, or a fault of the server."""
+    return isinstance(error, UNREACHABLE) or status_of(error) == 429 or status_of(error) >= 500
+
+
+def words(error: BaseException) -> str:
+    """What the API server said (`Status.message`), or what went wrong on the way to it."""
+    if not isinstance(error, ApiException):
+        return "it did not answer in time" if isinstance(error, asyncio.TimeoutError) else str(error) or repr(error)
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{error.status} {error.reason}"
+
+
+def refusal(error: BaseException, namespace: str | None) -> Objection:
+    """A 403 in words: the right that is missing, or what an admission rule said."""
+    said = words(error)
+    right = _MISSING_RIGHT.search(said)
+    if right is None:
+        return Objection(Reason.FORBIDDEN, cut(f"an admission rule of the cluster refused: {said}"))
+    where = f"in namespace {namespace}" if namespace else "in the cluster"
+    message = f"Tidegate's ServiceAccount may not {right['verb']} {right['resource']} {where}: grant it that right"
+    return Objection(Reason.FORBIDDEN, cut(f"{message} ({said})"))
