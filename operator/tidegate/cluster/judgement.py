@@ -1,0 +1,177 @@
+"""The conditions of a LagPolicy: one cycle's outcome, judged for whoever looks at the policy.
+
+Where a cycle says nothing new about a condition (the group rebalances, rates are not known yet) it stays as it was;
+where the reading failed it is Unknown, since the last answer may be wrong by now.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tidegate.api import Condition, LagPolicy, LagPolicyStatus, Reason, Truth
+from tidegate.cluster.conditions import POLICY_CONDITIONS, condition, find, set_condition, unknown
+from tidegate.cluster.scaling import Scaled
+from tidegate.engine.decision import Decision
+from tidegate.engine.observation import Objection, Observation, ReadingError
+from tidegate.engine.words import seconds, some
+
+UNDECIDED = frozenset({Reason.WARMING_UP, Reason.REBALANCING, Reason.OFFSETS_RESET})
+"""Holds that pass by themselves within seconds."""
+
+NEEDS_A_PERSON = frozenset(
+    {
+        Reason.PAUSED,
+        Reason.READING_STALE,
+        Reason.UNKNOWN_BACKLOG,
+        Reason.CONSUMERS_DOWN,
+        Reason.TRANSACTION_STALLED,
+        Reason.NOT_EFFECTIVE,
+        Reason.PODS_NOT_STARTING,
+        Reason.TARGET_NOT_FOUND,
+    }
+)
+"""Holds in which Tidegate cannot keep the promise, beside objections and failed readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one cycle did for one policy, at `now` (epoch seconds).
+
+    `scaled` is what became of the write, None where none was tried. `memory` is what the engine wants to be kept.
+    """
+
+    policy: LagPolicy
+    observation: Observation
+    decision: Decision
+    now: float
+    scaled: Scaled | Objection | None = None
+    memory: str | None = None
+
+    @property
+    def problem(self) -> Objection | None:
+        """Why the write was refused."""
+        return self.scaled if isinstance(self.scaled, Objection) else None
+
+    @property
+    def generation(self) -> int:
+        """The generation of the policy that was obeyed."""
+        return self.policy.metadata.generation
+
+
+Said = tuple[Truth | bool, Reason, str]
+"""Status, reason and message of a condition."""
+
+
+def conditions_of(outcome: Outcome, old: LagPolicyStatus) -> tuple[Condition, ...]:
+    """All conditions, as of this cycle."""
+    conditions = old.conditions
+    for kind in POLICY_CONDITIONS:
+        before = find(conditions, kind) or unknown(kind, outcome.generation, outcome.now)
+        said = _JUDGES[kind](outcome, before)
+        now = condition(kind, *said, outcome.generation, outcome.now) if said else _seen_again(before, outcome)
+        conditions = set_condition(conditions, now)
+    return conditions
+
+
+def _seen_again(before: Condition, outcome: Outcome) -> Condition:
+    return before.model_copy(update={"observed_generation": outcome.generation})
+
+
+def _ready(outcome: Outcome, before: Condition) -> Said | None:
+    """Whether Tidegate does its job here."""
+    decision, observation = outcome.decision, outcome.observation
+    problem = outcome.problem or observation.objection
+    if problem:
+        return False, problem.reason, problem.message
+    if isinstance(observation.reading, ReadingError) or decision.reason in NEEDS_A_PERSON:
+        return False, decision.reason, decision.message
+    if decision.reason in UNDECIDED:
+        return None if before.status is Truth.TRUE else (Truth.UNKNOWN, decision.reason, decision.message)
+    return True, Reason.DRY_RUN if decision.dry_run else Reason.READY, decision.message
+
+
+def _observing(outcome: Outcome, _: Condition) -> Said | None:
+    """Whether readings are fresh and whole."""
+    reading, decision = outcome.observation.reading, outcome.decision
+    if isinstance(reading, ReadingError):
+        return False, reading.reason, reading.message
+    if decision.reason is Reason.READING_STALE:
+        return False, decision.reason, decision.message
+    return True, Reason.OBSERVED, f"{some(len(reading.partitions), 'partition')} read, whole and fresh"
+
+
+def _scaling_limited(outcome: Outcome, _: Condition) -> Said | None:
+    """Whether a limit of the policy keeps the replicas from the need."""
+    decision = outcome.decision
+    if decision.need is None or decision.desired is None:
+        return _unknown_without_reading(outcome)
+    if decision.limited_by is None:
+        return False, Reason.WITHIN_LIMITS, f"the promise needs {some(decision.need, 'replica')}"
+    message = f"the promise needs {some(decision.need, 'replica')}, {_limit(outcome)} makes it {decision.desired}"
+    return True, decision.limited_by, message
+
+
+def _limit(outcome: Outcome) -> str:
+    decision, replicas = outcome.decision, outcome.policy.spec.replicas
+    match decision.limited_by:
+        case Reason.MIN_REPLICAS:
+            return f"spec.replicas.min: {replicas.min}"
+        case Reason.MAX_REPLICAS:
+            return f"spec.replicas.max: {replicas.max}"
+        case _:
+            return f"the number of partitions ({decision.partitions})"
+
+
+def _partition_bound(outcome: Outcome, _: Condition) -> Said | None:
+    """Whether there are too few partitions for the need."""
+    decision = outcome.decision
+    if decision.need is None or decision.ceiling is None:
+        return _unknown_without_reading(outcome)
+    bound = decision.need > decision.ceiling
+    partitions = f"{some(decision.partitions or 0, 'partition')} can employ {some(decision.ceiling, 'replica')}"
+    return bound, Reason.PARTITIONS if bound else Reason.WITHIN_LIMITS, f"{partitions}, the need is {decision.need}"
+
+
+def _at_risk(outcome: Outcome, _: Condition) -> Said | None:
+    """Whether the promise is broken or about to be, or retention deletes waiting records."""
+    decision = outcome.decision
+    if decision.at_risk is not None:
+        return True, decision.at_risk, _risk(outcome)
+    if decision.backlog.age is None:
+        return _unknown_without_reading(outcome)
+    return False, Reason.PROMISE_KEPT, f"{_oldest(outcome)}, within the promise of {_promise(outcome)}"
+
+
+def _risk(outcome: Outcome) -> str:
+    backlog = outcome.decision.backlog
+    match outcome.decision.at_risk:
+        case Reason.DATA_LOST:
+            return f"retention deleted {some(backlog.lost, 'record')} that the group had not read"
+        case Reason.RETENTION_NEAR if backlog.retention_margin is not None:
+            return f"{_oldest(outcome)}; retention starts to delete in {seconds(backlog.retention_margin)}"
+        case Reason.PROMISE_BROKEN:
+            return f"{_oldest(outcome)}, the promise is {_promise(outcome)}"
+        case _:
+            return f"{_oldest(outcome)}; the promise of {_promise(outcome)} is about to break"
+
+
+def _oldest(outcome: Outcome) -> str:
+    age = outcome.decision.backlog.age
+    return "nothing waits" if not age else f"the oldest waiting record is {seconds(age)} old"
+
+
+def _promise(outcome: Outcome) -> str:
+    return seconds(outcome.policy.spec.objective.max_age.total_seconds())
+
+
+def _unknown_without_reading(outcome: Outcome) -> Said | None:
+    reading = outcome.observation.reading
+    return (Truth.UNKNOWN, reading.reason, reading.message) if isinstance(reading, ReadingError) else None
+
+
+_JUDGES: dict[str, Callable[[Outcome, Condition], Said | None]] = {
+    "Ready": _ready,
+    "Observing": _observing,
+    "ScalingLimited": _scaling_limited,
+    "PartitionBound": _partition_bound,
+    "AtRisk": _at_risk,
+}

@@ -1,0 +1,192 @@
+"""Statuses written in the background: the newest of each object, what matters first, and never a flood.
+
+Autoscalers have come to grief on their own status writes (kedacore/keda#3810, #6063, #7615), and a cycle must not wait
+for them. So a status is offered, and written by a task of its own in two lanes. What people act on goes first, at most
+URGENT_RATE a second however many policies change at once (a broker that goes down changes a thousand). Numbers follow
+at ROUTINE_RATE: with 1,000 policies each is at most about a minute old, with 10,000 about eight. A status that waits
+is replaced by a newer one, and waiting is in order, so none starves.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import NamedTuple, Self
+
+import stamina
+from kubernetes.aio.client import ApiClient
+
+from tidegate.api import GROUP, VERSION, BrokerConnectionStatus, LagPolicyStatus, Resource
+from tidegate.cluster.server import FAILURES, FIELD_MANAGER, path_of, refusal, request, status_of, transient, words
+from tidegate.cluster.status import Digest, Worth, digest, worth_writing
+
+logger = logging.getLogger(__name__)
+
+URGENT_RATE, URGENT_BURST = 50.0, 100.0
+ROUTINE_RATE, ROUTINE_BURST = 20.0, 20.0
+
+RETRY_AFTER = 30.0
+"""Seconds until a status that could not be written is tried again."""
+
+Status = LagPolicyStatus | BrokerConnectionStatus
+
+
+class Key(NamedTuple):
+    """An object by name and uid: a status must never reach another object that took its name."""
+
+    plural: str
+    namespace: str | None
+    name: str
+    uid: str
+
+    @classmethod
+    def of(cls, resource: Resource) -> Self:
+        """The key of one of our resources."""
+        meta = resource.metadata
+        return cls(resource.names.plural, meta.namespace, meta.name, meta.uid)
+
+
+async def write_status(api: ApiClient, key: Key, status: Status) -> None:
+    """Replace the status of one object. Raises one of FAILURES; a 404 or 409 where the object is not there any more.
+
+    A merge patch (RFC 7386) in which an absent value is null, so that it goes away on the server, too.
+    """
+    path = path_of(GROUP, VERSION, key.plural, key.namespace, key.name, "status")
+    body = {"metadata": {"uid": key.uid}, "status": status.model_dump(mode="json", by_alias=True)}
+    await request(api, "PATCH", path, query={"fieldManager": FIELD_MANAGER}, body=body)
+
+
+@dataclass(slots=True)
+class Bucket:
+    """So many a second, and some at once after a pause. Times in seconds of any clock."""
+
+    rate: float
+    burst: float
+    _full_at: float = 0.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next one may go; 0 now."""
+        return max(0.0, self._full_at - now - (self.burst - 1) / self.rate)
+
+    def take(self, now: float) -> None:
+        """One goes."""
+        self._full_at = max(self._full_at, now) + 1 / self.rate
+
+
+@dataclass(slots=True)
+class _Lane:
+    bucket: Bucket
+    waiting: dict[Key, Status] = field(default_factory=dict)
+
+
+class _Written(NamedTuple):
+    digest: Digest | None  # None: the last attempt failed
+    at: float
+
+
+class StatusWriter:
+    """Takes statuses from anywhere in the event loop and writes them in the background."""
+
+    def __init__(self, api: ApiClient, *, clock: Callable[[], float] = monotonic) -> None:
+        self._api = api
+        self._clock = clock
+        self._urgent = _Lane(Bucket(URGENT_RATE, URGENT_BURST))
+        self._routine = _Lane(Bucket(ROUTINE_RATE, ROUTINE_BURST))
+        self._written: dict[Key, _Written] = {}
+        self._offered = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._complained: dict[str, float] = {}
+
+    def offer(self, resource: Resource, status: Status) -> Worth:
+        """Have a status written if it is worth it; `resource.status` is what the API server is known to have."""
+        key = Key.of(resource)
+        worth = self._worth(key, resource, status)
+        if key in self._urgent.waiting or worth is Worth.AT_ONCE:
+            self._routine.waiting.pop(key, None)
+            self._urgent.waiting[key] = status
+        elif key in self._routine.waiting or worth is Worth.ROUTINE:
+            self._routine.waiting[key] = status
+        if worth:
+            self._idle.clear()
+            self._offered.set()
+        return worth
+
+    def _worth(self, key: Key, resource: Resource, status: Status) -> Worth:
+        before = self._written.get(key)
+        if before is None:
+            return worth_writing(digest(getattr(resource, "status")), digest(status), float("inf"))  # noqa: B009
+        since = self._clock() - before.at
+        if before.digest is None:
+            return Worth.AT_ONCE if since >= RETRY_AFTER else Worth.NOTHING
+        return worth_writing(before.digest, digest(status), since)
+
+    def forget(self, resource: Resource) -> None:
+        """The object is gone."""
+        key = Key.of(resource)
+        for lane in (self._urgent, self._routine):
+            lane.waiting.pop(key, None)
+        self._written.pop(key, None)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            key, status = await self._next()
+            self._written[key] = _Written(await self._write(key, status), self._clock())
+
+    async def drain(self) -> None:
+        """Wait until all that was offered so far is written (or refused)."""
+        await self._idle.wait()
+
+    async def _next(self) -> tuple[Key, Status]:
+        while True:
+            now, waits = self._clock(), []
+            for lane in filter(lambda lane: lane.waiting, (self._urgent, self._routine)):
+                waits.append(lane.bucket.wait(now))
+                if not waits[-1]:
+                    lane.bucket.take(now)
+                    key = next(iter(lane.waiting))
+                    return key, lane.waiting.pop(key)
+            await self._pause(min(waits, default=None))
+
+    async def _pause(self, longest: float | None) -> None:
+        if longest is None:
+            self._idle.set()
+        self._offered.clear()
+        try:
+            await asyncio.wait_for(self._offered.wait(), longest)
+        except TimeoutError:
+            return
+
+    async def _write(self, key: Key, status: Status) -> Digest | None:
+        try:
+            async for attempt in stamina.retry_context(on=_worth_another_try, attempts=3, timeout=None, wait_max=1.0):
+                with attempt:
+                    await write_status(self._api, key, status)
+        except FAILURES as error:
+            self._complain(key, error)
+            return None
+        except Exception:
+            logger.exception("cannot write the status of %s %s/%s", key.plural, key.namespace, key.name)
+            return None
+        return digest(status)
+
+    def _complain(self, key: Key, error: BaseException) -> None:
+        """Say so once a minute for each kind of problem: a missing right concerns a thousand statuses alike."""
+        if status_of(error) in (404, 409, 422) and _gone(error):
+            return
+        problem = refusal(error, key.namespace).message if status_of(error) == 403 else words(error)
+        now = self._clock()
+        if now >= self._complained.get(problem, 0.0):
+            logger.warning("cannot write the status of %s %s/%s: %s", key.plural, key.namespace, key.name, problem)
+            self._complained = {p: until for p, until in self._complained.items() if until > now} | {problem: now + 60}
+
+
+def _gone(error: BaseException) -> bool:
+    """The object was deleted, or another one has its name now."""
+    return status_of(error) == 404 or "uid" in words(error).lower()
+
+
+def _worth_another_try(error: Exception) -> bool:
+    return transient(error) or (status_of(error) == 409 and not _gone(error))
