@@ -1,0 +1,236 @@
+"""When not to judge: an ordered chain of small objections. The first one holds; without one, the step is sized.
+
+`NO_NUMBERS` and `NOT_JUDGED` leave the target alone. `BRAKES` only forbid to scale in: what they see may be judged as
+too little, never as enough.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from tidegate.api.reasons import Reason
+from tidegate.engine import words
+from tidegate.engine.observation import GroupState, Reading, ReadingError
+from tidegate.engine.situation import Situation
+
+STALE_AFTER = 15.0  # seconds, and three readings: older numbers are not acted on
+STALE_READINGS = 3.0
+WARM_READINGS = 3  # two intervals: with one, a rate has no second opinion
+JOINING_FOR = 45.0
+"""Seconds in which ready pods without a member may still be joining (a session timeout)."""
+REBALANCE_PATIENCE = 3.0
+SHORTEST_PATIENCE, LONGEST_PATIENCE = 15.0, 60.0
+"""A rebalance three times as long as usual, within these bounds in seconds, no longer stops scaling out: the work waits
+whether or not the group settles."""
+NEW_HISTORY = 3  # readings after a jump of offsets
+
+
+class Verdict(NamedTuple):
+    """What to do and why. `replicas` None: leave the target alone."""
+
+    reason: Reason
+    message: str
+    replicas: int | None = None
+    need: int | None = None
+    desired: int | None = None
+    limited_by: Reason | None = None
+    at_risk: bool = False  # the promise will be broken with what this verdict asks for
+
+
+Guard = Callable[[Situation], Verdict | None]
+
+
+def hold_while_paused(s: Situation) -> Verdict | None:
+    """A person said so."""
+    return Verdict(Reason.PAUSED, "paused by spec.mode: measured, not scaled") if s.terms.paused else None
+
+
+def hold_on_objection(s: Situation) -> Verdict | None:
+    """Someone else owns the target, or a right is missing."""
+    objection = s.observation.objection
+    return Verdict(objection.reason, objection.message) if objection else None
+
+
+def hold_without_target(s: Situation) -> Verdict | None:
+    """There is nothing to scale."""
+    return None if s.observation.target else Verdict(Reason.TARGET_NOT_FOUND, "the target was not found")
+
+
+def hold_on_failed_reading(s: Situation) -> Verdict | None:
+    """A failed reading is not zero."""
+    error = s.observation.reading
+    return Verdict(error.reason, error.message) if isinstance(error, ReadingError) else None
+
+
+def hold_on_stale_reading(s: Situation) -> Verdict | None:
+    """Never act on old numbers."""
+    reading = s.observation.reading
+    age = s.now - reading.ended_at if isinstance(reading, Reading) else 0.0
+    if age <= max(STALE_AFTER, STALE_READINGS * s.tick):
+        return None
+    return Verdict(Reason.READING_STALE, f"the last reading is {words.seconds(age)} old")
+
+
+def hold_on_unknown_backlog(s: Situation) -> Verdict | None:
+    """No partition's lag can be known."""
+    if s.count is None:
+        return Verdict(Reason.UNKNOWN_BACKLOG, "the group has no partitions to read: its topics do not exist (yet)")
+    if s.count.lag is None and not s.count.beyond:
+        return Verdict(
+            Reason.UNKNOWN_BACKLOG,
+            "the group has no commit and its consumers start at the latest record: no lag before the first commit",
+        )
+    return None
+
+
+def hold_after_offsets_jumped(s: Situation) -> Verdict | None:
+    """A recreated topic, a truncated log or a reset commit: wait for a new history."""
+    if s.count is not None and s.count.beyond:
+        return Verdict(
+            Reason.OFFSETS_RESET,
+            f"the commit is above the end in {words.some(s.count.beyond, 'partition')}: topic recreated or log cut",
+        )
+    reset = s.memory.reset_at
+    history = s.memory.history
+    if reset is None or len(history) - history.since(reset) >= NEW_HISTORY:
+        return None
+    return Verdict(Reason.OFFSETS_RESET, "offsets moved backwards: waiting for new readings before judging")
+
+
+def hold_while_consumers_are_down(s: Situation) -> Verdict | None:
+    """Ready replicas without a member, and no commit: more of them would not help."""
+    reading, target = s.observation.reading, s.observation.target
+    if not isinstance(reading, Reading) or target is None or not target.ready:
+        return None
+    if reading.state not in (GroupState.EMPTY, GroupState.ABSENT) or s.backlog.service_rate:
+        return None
+    ready_for = s.now - min(pod.ready_since for pod in target.pods if pod.ready_since is not None)
+    replicas = words.some(target.ready, "replica")
+    if ready_for <= JOINING_FOR:
+        return Verdict(
+            Reason.REBALANCING, f"{replicas} ready for {words.seconds(ready_for)}, no member of the group yet"
+        )
+    return Verdict(
+        Reason.CONSUMERS_DOWN,
+        f"{replicas} ready, but the group has no member: look at the consumers' logs, more replicas would not help",
+    )
+
+
+def hold_on_stalled_transaction(s: Situation) -> Verdict | None:
+    """Replicas cannot pass the last stable offset; readable records are still worth scaling out for."""
+    if s.count is None or not s.count.stalled or _late(s):
+        return None
+    return Verdict(Reason.TRANSACTION_STALLED, _stalled(s))
+
+
+def hold_while_rebalancing(s: Situation) -> Verdict | None:
+    """The numbers move under us. Not for ever: a group that never settles must not freeze a surge."""
+    if not _changing(s) or _unsettled_for(s) > patience(s):
+        return None
+    return Verdict(Reason.REBALANCING, "the group is rebalancing: measured, not judged")
+
+
+def hold_while_warming_up(s: Situation) -> Verdict | None:
+    """Too few readings for a rate, unless the backlog alone is too much or the target sleeps at zero."""
+    if len(s.memory.history) >= WARM_READINGS or s.asked == 0 or _overwhelmed(s):
+        return None
+    readings = words.some(len(s.memory.history), "reading")
+    return Verdict(Reason.WARMING_UP, f"{readings} so far: {WARM_READINGS} are needed to know a rate")
+
+
+NO_NUMBERS: tuple[Guard, ...] = (
+    hold_while_paused,
+    hold_on_objection,
+    hold_without_target,
+    hold_on_failed_reading,
+    hold_on_stale_reading,
+)
+"""Before the limits: here not even a change of spec.replicas is acted on."""
+
+NOT_JUDGED: tuple[Guard, ...] = (
+    hold_on_unknown_backlog,
+    hold_after_offsets_jumped,
+    hold_while_consumers_are_down,
+    hold_on_stalled_transaction,
+    hold_while_rebalancing,
+    hold_while_warming_up,
+)
+"""After the limits: the numbers are fresh, but they do not say what is needed."""
+
+
+Brake = Callable[[Situation], str | None]
+
+
+def brake_while_unsettled(s: Situation) -> str | None:
+    """A group that changes shows too little service, and each change prolongs it."""
+    return "the group does not settle" if _changing(s) or s.memory.crew.paused is not None else None
+
+
+def brake_with_short_history(s: Situation) -> str | None:
+    """After a start nobody knows the peak: wait until a whole promise and its lead have been seen."""
+    wanted = s.terms.max_age + s.startup + s.pause
+    return f"only {words.seconds(s.memory.history.span)} were seen" if s.memory.history.span < wanted else None
+
+
+def brake_on_stalled_transaction(s: Situation) -> str | None:
+    """When the transaction ends, all that waits behind it comes at once."""
+    return "an open transaction holds records back" if s.count and s.count.stalled else None
+
+
+def brake_on_unknown_partitions(s: Situation) -> str | None:
+    """Records of partitions without a commit may wait unseen."""
+    unknown = s.count is not None and s.count.unknown and any(_hidden(s))
+    return "partitions without a commit receive records" if unknown else None
+
+
+BRAKES: tuple[Brake, ...] = (
+    brake_while_unsettled,
+    brake_with_short_history,
+    brake_on_stalled_transaction,
+    brake_on_unknown_partitions,
+)
+
+
+def first_objection(s: Situation, guards: Iterable[Guard]) -> Verdict | None:
+    """The first guard that objects."""
+    return next((verdict for guard in guards if (verdict := guard(s)) is not None), None)
+
+
+def first_brake(s: Situation) -> str | None:
+    """The first reason not to scale in."""
+    return next((why for brake in BRAKES if (why := brake(s)) is not None), None)
+
+
+def patience(s: Situation) -> float:
+    """Seconds for which a rebalance stops judging."""
+    return min(LONGEST_PATIENCE, max(SHORTEST_PATIENCE, REBALANCE_PATIENCE * s.pause))
+
+
+def _changing(s: Situation) -> bool:
+    return s.memory.crew.unsettled is not None
+
+
+def _unsettled_for(s: Situation) -> float:
+    since = s.memory.crew.unsettled
+    return s.now - since if since is not None else 0.0
+
+
+def _late(s: Situation) -> bool:
+    return s.count is not None and s.count.pace_age is not None and s.count.pace_age > s.terms.max_age / 2
+
+
+def _stalled(s: Situation) -> str:
+    assert s.count is not None
+    blocked = sum(share.blocked for share in s.count.shares)
+    return f"an open transaction holds back {words.some(blocked, 'record')}: replicas cannot read past it"
+
+
+def _overwhelmed(s: Situation) -> bool:
+    """More waits than the replicas asked for could do within the promise, even if nothing came any more."""
+    if s.per_replica is None or s.fleet is None or s.count is None:
+        return False
+    return s.count.behind > s.terms.max_age * s.per_replica * s.fleet.units(s.asked)
+
+
+def _hidden(s: Situation) -> Iterable[bool]:
+    assert s.count is not None
+    return (share.position < 0 and share.arrived > 0 for share in s.count.shares)

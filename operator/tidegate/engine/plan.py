@@ -1,0 +1,116 @@
+"""What would happen: a queue of records with their arrival times, served by a capacity that changes in steps."""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from tidegate.engine.history import History
+
+
+class Leg(NamedTuple):
+    """Until `until` seconds from now the group serves `rate` records a second."""
+
+    until: float
+    rate: float
+
+
+Path = tuple[Leg, ...]
+"""Legs in order of time; the last one goes on for ever."""
+
+
+def path(present: float, stop: float, joins: tuple[tuple[float, float], ...], pause: float) -> Path:
+    """The capacity over time: after the rest of the present stop `present`, then from each (time, rate) of `joins` that
+    rate, after the group stopped for `pause` seconds; a join inside a stop only prolongs it.
+    """
+    legs: list[Leg] = [Leg(stop, 0.0)] if stop > 0 else []
+    time, rate = max(0.0, stop), present
+    for joined, after in joins:
+        if joined > time:
+            legs.append(Leg(joined, rate))
+        resumes = max(time, joined + pause)
+        if resumes > time or joined > time:
+            legs.append(Leg(resumes, 0.0))
+        time, rate = resumes, after
+    return (*legs, Leg(inf, rate))
+
+
+def done_after(legs: Path, work: float) -> float:
+    """Seconds until more than `work` records have been served (so a stop counts for the record behind it)."""
+    start = 0.0
+    for until, rate in legs:
+        if rate > 0 and work < rate * (until - start):
+            return start + work / rate
+        if until == inf:
+            break
+        work -= rate * (until - start)
+        start = until
+    return inf
+
+
+def served_by(legs: Path, time: float) -> float:
+    """Records that can be served until `time`."""
+    served = start = 0.0
+    for until, rate in legs:
+        served += rate * (min(until, time) - start) if rate else 0.0
+        start = until
+        if until >= time:
+            break
+    return served
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The waiting records in order of arrival, and the arrivals expected.
+
+    `work` and `ago` are two ascending/descending columns: the record with `work[i]` records before it arrived `ago[i]`
+    seconds ago. The last one is the newest. `rate` is what keeps arriving.
+    """
+
+    work: tuple[float, ...]
+    ago: tuple[float, ...]
+    rate: float
+
+    @property
+    def total(self) -> float:
+        """Records that wait."""
+        return self.work[-1]
+
+    def arrived(self, work: float) -> float:
+        """How long ago the record with `work` records before it arrived; negative for one still to come."""
+        if work >= self.total:
+            return self.ago[-1] - (work - self.total) / self.rate if self.rate > 0 else 0.0
+        row = bisect_right(self.work, work)
+        if row == 0:
+            return self.ago[0]
+        low, high = self.work[row - 1], self.work[row]
+        share = (work - low) / (high - low) if high > low else 0.0
+        return self.ago[row - 1] + share * (self.ago[row] - self.ago[row - 1])
+
+    def peak_age(self, legs: Path, horizon: float) -> float:
+        """The highest age at which a record is done, of those that wait or arrive within `horizon` seconds.
+
+        Between the points looked at age is linear in the record, so it peaks at one of them: the rows of the arrival
+        curve, the records that a change of capacity meets, and the last one.
+        """
+        last = self.total + self.rate * horizon
+        bends = (served_by(legs, leg.until) for leg in legs[:-1])
+        works = (*self.work, *(work for work in bends if work < last), last)
+        return max(done_after(legs, work) + self.arrived(work) for work in works)
+
+
+def queue_of(history: History, age: float, staleness: float, rate: float) -> Queue:
+    """The queue as the newest row of a history shows it.
+
+    `staleness` records at its head are done though not yet committed.
+    """
+    now, arrived, behind = history.ended[-1], history.arrived[-1], history.behind[-1]
+    head = arrived - max(0.0, behind - staleness)
+    first = bisect_right(history.arrived, head)
+    rows = range(first, len(history))
+    work = [0.0, *(history.arrived[row] - head for row in rows)]
+    ago = [max(age, *(now - history.ended[row] for row in rows)) if rows else age]
+    ago += [now - history.ended[row] for row in rows]
+    if work[-1] <= 0 or ago[-1] > 0:
+        work, ago = [*work, max(0.0, arrived - head)], [*ago, 0.0]
+    return Queue(tuple(work), tuple(ago), rate)

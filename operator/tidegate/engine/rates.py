@@ -1,0 +1,120 @@
+"""Arrival and service rates from offsets and the times of their answers."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+from tidegate.engine.history import History
+
+WINDOWS = (1, 2, 3, 6, 12, 24, 48, 96)  # readings
+CONTRADICTED_UP = 3.5
+CONTRADICTED_DOWN = 3.5
+"""Standard deviations by which a short window must leave a long one to prove that the rate changed. A false alarm costs
+a switch, a missed burst costs lateness, a missed drop only money: so up is believed sooner than down."""
+NOTICE = 0.01
+"""Weight of the newest reading in the dispersion: it is a trait of the group, learned over some minutes."""
+SERVICE_WINDOW = 30.0
+"""Seconds: six auto-commits of 5 s, so that commits in jumps are off by a sixth at most."""
+USUAL_TICK = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """An arrival rate (records/s), the standard deviation of that estimate, and the window it comes from (s)."""
+
+    rate: float
+    sd: float
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dispersion:
+    """How bursty the arrivals are: variance over mean of the records in a reading (1 for Poisson arrivals).
+
+    The variance is that of neighbouring readings, half the mean squared difference, so slow changes do not count.
+    """
+
+    last: float = 0.0
+    mean: float = 0.0
+    variance: float = 0.0
+    seen: int = 0
+
+    @property
+    def index(self) -> float:
+        """Variance over mean, at least 1."""
+        return max(1.0, self.variance / self.mean) if self.mean > 0 else 1.0
+
+    def after(self, arrived: float) -> "Dispersion":
+        """With the records of one more reading."""
+        if not self.seen:
+            return Dispersion(last=arrived, seen=1)
+        weight = max(NOTICE, 1 / self.seen)
+        mean = self.mean + weight * ((arrived + self.last) / 2 - self.mean)
+        variance = self.variance + weight * ((arrived - self.last) ** 2 / 2 - self.variance)
+        return Dispersion(arrived, mean, variance, self.seen + 1)
+
+
+def tick_of(history: History) -> float:
+    """Seconds between the last readings."""
+    rows = min(len(history), 4)
+    if rows < 2:
+        return USUAL_TICK
+    return max(0.1, (history.ended[-1] - history.ended[-rows]) / (rows - 1))
+
+
+def arrival_level(history: History, dispersion: Dispersion, tick: float) -> Level | None:
+    """The arrival rate over the longest window that no shorter one contradicts (Lepski's method); None before two rows.
+
+    The standard deviation of the test is that of the long window's rate: with the short one's, a burst excuses itself.
+    """
+    rates = _window_rates(history, tick)
+    best: Level | None = None
+    for reach, (window, rate) in enumerate(rates):
+        agrees = all(
+            _agree(short, rate, sqrt(dispersion.index * max(rate, 0.0) / width)) for width, short in rates[:reach]
+        )
+        if agrees:
+            best = Level(rate, sqrt(dispersion.index * rate / window), window)
+    return best
+
+
+def _agree(short: float, long: float, sd: float) -> bool:
+    return short - long <= CONTRADICTED_UP * sd and long - short <= CONTRADICTED_DOWN * sd
+
+
+def _window_rates(history: History, tick: float) -> list[tuple[float, float]]:
+    """(seconds, records/s) of each window that the history can fill, the shortest first."""
+    rates: list[tuple[float, float]] = []
+    if len(history) < 2:
+        return rates
+    now, total = history.ended[-1], history.arrived[-1]
+    for readings in WINDOWS:
+        row = min(history.at(readings * tick), len(history) - 2)
+        seconds = now - history.ended[row]
+        if seconds > 0 and (not rates or seconds > rates[-1][0] * 1.2):
+            rates.append((seconds, (total - history.arrived[row]) / seconds))
+        if row == 0:
+            break
+    return rates
+
+
+def service_rate(history: History, since: float) -> float | None:
+    """Records/s committed over the last 30 s, or since the group changed where that is later; None where unknown."""
+    if len(history) < 2:
+        return None
+    row = min(history.since(max(since, history.ended[-1] - SERVICE_WINDOW)), len(history) - 2)
+    seconds = history.committed[-1] - history.committed[row]
+    return max(0.0, history.served[-1] - history.served[row]) / seconds if seconds > 0 else None
+
+
+def peak_rate(history: History, window: float, tick: float) -> float:
+    """The highest arrival rate over about three readings within the last `window` seconds."""
+    first = history.since(history.ended[-1] - window)
+    peak = 0.0
+    start = first
+    for row in range(first + 1, len(history)):
+        while history.ended[row] - history.ended[start + 1] >= 3 * tick - tick / 4 and start + 1 < row:
+            start += 1
+        seconds = history.ended[row] - history.ended[start]
+        if seconds >= 2 * tick:
+            peak = max(peak, (history.arrived[row] - history.arrived[start]) / seconds)
+    return peak

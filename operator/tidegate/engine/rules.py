@@ -1,0 +1,241 @@
+"""From arithmetic to a verdict: wake, grow, shrink, probe or keep, within the limits, and said in one line."""
+
+from tidegate.api.reasons import Reason
+from tidegate.engine import words
+from tidegate.engine.guards import Verdict, first_brake
+from tidegate.engine.saturation import STALENESS
+from tidegate.engine.situation import Situation
+from tidegate.engine.sizing import (
+    CLEARLY,
+    MUCH_LARGER,
+    Outlook,
+    drained,
+    fits,
+    growth,
+    outlook,
+    proof_time,
+    short,
+    size_up,
+)
+
+PROBE = 2  # times as many replicas where the group falls behind and nobody knows what one can do
+NOTICED = 1 / 24  # of maxAge
+USUAL_OVER = 300.0  # seconds over which the usual age is taken: commits in batches of 30 s show ten times
+IDLE_FOR = 60.0  # seconds without a record before the last replica goes
+
+
+def within_limits(s: Situation) -> Verdict | None:
+    """An edit of spec.replicas takes effect at once, whatever the backlog."""
+    least, most = s.terms.least, s.terms.most
+    if s.asked < least:
+        message = f"{s.asked} → {least} replicas: spec.replicas.min is {least}"
+        return Verdict(Reason.MIN_REPLICAS, message, least, desired=least)
+    if s.asked > most:
+        message = f"{s.asked} → {most} replicas: spec.replicas.max is {most}"
+        return Verdict(Reason.MAX_REPLICAS, message, most, desired=most)
+    return None
+
+
+def size(s: Situation) -> Verdict:
+    """The verdict on a situation no guard objects to."""
+    if s.asked == 0:
+        return _woken(s)
+    if _idle(s):
+        return _asleep(s)
+    o = outlook(s)
+    if o is None:
+        return _probed(s)
+    if short(o, s.asked, _surely(s)):
+        return _grown(s, o)
+    return _shrunk(s, o) or _kept(s, o)
+
+
+def _woken(s: Situation) -> Verdict:
+    """From zero: any record that was not there when the group went to sleep."""
+    lag = s.backlog.lag or 0
+    if lag <= s.memory.residue:
+        return Verdict(Reason.ON_TIME, "0 replicas: nothing waits", need=0, desired=0)
+    o = outlook(s)
+    need = max(1, size_up(o, growth(s.arrival))) if o else 1
+    return _ordered(s, need, f"{words.some(lag, 'record')} came while it slept")
+
+
+def _idle(s: Situation) -> bool:
+    """Whether the last replica may go: no record came or was done for a while, and what is left cannot be consumed.
+
+    A transaction marker takes an offset that nobody can commit past, so up to one record a partition may stay for ever.
+    """
+    history, count = s.memory.history, s.count
+    if s.terms.least > 0 or count is None or count.unknown or first_brake(s):
+        return False
+    row = history.since(history.ended[-1] - _idle_for(s))
+    quiet = history.arrived[-1] == history.arrived[row] and history.served[-1] == history.served[row]
+    seen = history.span >= _idle_for(s) and s.since_change >= _idle_for(s)
+    return seen and quiet and all(share.lag <= 1 and not share.blocked for share in count.shares)
+
+
+def _idle_for(s: Situation) -> float:
+    return max(IDLE_FOR, s.terms.max_age, 2 * s.lead)
+
+
+def _asleep(s: Situation) -> Verdict:
+    message = f"{s.asked} → 0 replicas: no record came for {words.seconds(_idle_for(s))} and nothing waits"
+    return Verdict(Reason.DRAINED, message, 0, need=0, desired=0)
+
+
+def _grown(s: Situation, o: Outlook) -> Verdict:
+    """More replicas, unless they are on their way, do not start, or did not help the last time."""
+    need = max(size_up(o, growth(s.arrival)), 1)
+    if s.on_their_way.stuck:
+        stuck = words.some(s.on_their_way.stuck, "replica")
+        return _stay(s, need, Reason.PODS_NOT_STARTING, f"{need} needed, but {stuck} asked for did not start", True)
+    if need <= s.asked or (o.coming and need < MUCH_LARGER * s.asked):
+        reason = Reason.STARTING if o.coming else Reason.DRAINING
+        return _stay(s, need, reason, _outcome(o, s.asked), o.peak() > o.max_age)
+    if s.memory.skill.trial and s.memory.skill.trial.failed(s.now):
+        return _stay(s, need, Reason.NOT_EFFECTIVE, "more replicas did no more work: look at what they wait for", True)
+    late = o.peak(min(need, o.fleet.ceiling)) > o.max_age
+    return _ordered(s, need, f"with {s.asked} the oldest would reach {_age(o.peak())}", late)
+
+
+def _shrunk(s: Situation, o: Outlook) -> Verdict | None:
+    """Fewer replicas, once the backlog is gone and a smaller fleet is proven to do.
+
+    While the arrivals of now ask for even fewer than is proven, they are falling: one larger step later spares a pause.
+    """
+    if o.coming or not drained(o) or first_brake(s):
+        return None
+    least, floor = max(1, s.terms.least), _floor(s, o)
+    for fewer in sorted({least, *(n for n in o.fleet.sizes if n > least)}):
+        if fewer >= s.asked or fewer > max(floor, least):
+            return None
+        window = proof_time(o, s.asked, fewer)
+        if s.since_change >= window and fits(o, s.memory.history, s.asked, fewer):
+            tail = f"{fewer} carried the peak of the last {words.seconds(window)}"
+            limit = Reason.MIN_REPLICAS if floor < fewer else None
+            return Verdict(Reason.DRAINED, _said(s, fewer, tail), fewer, floor, fewer, limit)
+    return None
+
+
+def _kept(s: Situation, o: Outlook) -> Verdict:
+    late = s.count is not None and (s.count.pace_age or 0.0) > o.bearable
+    reason = Reason.STARTING if o.coming else Reason.DRAINING if late else Reason.ON_TIME
+    need = min(_floor(s, o), s.asked)
+    return _stay(s, need, reason, _outcome(o, s.asked), o.peak() > o.max_age)
+
+
+def _floor(s: Situation, o: Outlook) -> int:
+    """The smallest fleet that does the arrivals, however long it may take to prove that."""
+    floor = o.fleet.size_for(o.queue.rate * (1 + growth(s.arrival)) / o.rate)
+    return floor if s.terms.least == 0 else max(1, floor)
+
+
+def _probed(s: Situation) -> Verdict:
+    """Nobody knows what a replica can do: double where the group falls behind, step down where it idles: both show
+    it.
+    """
+    if s.fleet is None or s.count is None:
+        return _stay(s, None, Reason.ON_TIME, "the capacity of a replica is not known yet")
+    if _falls_behind(s):
+        if s.on_their_way.stuck:
+            return _stay(s, None, Reason.PODS_NOT_STARTING, "replicas asked for did not start", True)
+        if s.on_their_way.coming or s.since_change < s.lead:
+            return _stay(s, None, Reason.STARTING, "waiting for what the last change shows")
+        more = s.fleet.size_for(_probe_units(s))
+        if more > s.asked:
+            return _ordered(s, more, "it falls behind, and what a replica can do shows only now", True)
+    elif (fewer := _probe_down(s)) is not None:
+        tail = f"{s.asked} have little to do, and what one can do shows only with fewer"
+        return Verdict(Reason.DRAINED, _said(s, fewer, tail), fewer, desired=fewer)
+    return _stay(s, None, Reason.ON_TIME, "the group keeps up; what a replica can do shows when it has to work")
+
+
+def _falls_behind(s: Situation) -> bool:
+    """Whether the oldest record gets older than commits in jumps ever made it look, by a real part of the promise."""
+    if s.count is None or s.count.pace_age is None or s.count.behind <= 1:
+        return False
+    ages = s.memory.history.age[-3:]
+    rising = len(ages) == 3 and ages[0] < ages[1] < ages[2]
+    age, half = s.count.pace_age, s.terms.max_age / 2
+    return age > half or (rising and age > _usual_age(s) + NOTICED * s.terms.max_age)
+
+
+def _surely(s: Situation) -> float:
+    return max(0.0, s.arrival.rate - CLEARLY * s.arrival.sd) if s.arrival else 0.0
+
+
+def _usual_age(s: Situation) -> float:
+    """The highest age of the time before the last readings, or what auto-commits make of it."""
+    history = s.memory.history
+    past = history.age[history.since(history.ended[-1] - USUAL_OVER) : -3]
+    return max(past) if len(past) >= 3 else STALENESS
+
+
+def _probe_units(s: Situation) -> float:
+    """Twice what is there, or what the arrivals ask for at the rate a replica was seen to do, whichever is less."""
+    seen = s.learned.rate if s.learned else 0.0
+    wanted = s.arrival.rate * (1 + growth(s.arrival)) / seen if seen and s.arrival else float("inf")
+    return max(min(PROBE * s.asked, wanted), s.asked + 1)
+
+
+def _probe_down(s: Situation) -> int | None:
+    if s.count is None or s.fleet is None or s.on_their_way.coming or first_brake(s):
+        return None
+    least = max(1, s.terms.least)
+    fewer = max((n for n in (least, *s.fleet.sizes) if least <= n < s.asked), default=None)
+    patient = 2 * max(s.terms.max_age, 2 * s.lead)
+    calm = s.count.pace_age is not None and s.count.pace_age <= s.staleness + s.tick
+    return fewer if calm and s.since_change >= patient and s.memory.history.span >= patient else None
+
+
+def _ordered(s: Situation, need: int, tail: str, at_risk: bool = False) -> Verdict:
+    desired, limit = _limited(s, need)
+    if desired == s.asked:
+        return _stay(s, need, limit or Reason.ON_TIME, tail, at_risk)
+    return Verdict(Reason.SURGE, _said(s, desired, tail), desired, need, desired, limit, at_risk)
+
+
+def _stay(s: Situation, need: int | None, reason: Reason, tail: str, at_risk: bool = False) -> Verdict:
+    limit = _limited(s, need)[1] if need is not None else None
+    return Verdict(reason, _said(s, s.asked, tail), None, need, s.asked, limit, at_risk)
+
+
+def _limited(s: Situation, need: int) -> tuple[int, Reason | None]:
+    """The need within the limits, and the limit that bound it: the largest useful size that it allows."""
+    least, most = s.terms.least, s.terms.most
+    if need < least:
+        return least, Reason.MIN_REPLICAS
+    ceiling = s.fleet.ceiling if s.fleet else need
+    bound = min(most, ceiling)
+    if need <= bound:
+        return need, None
+    sizes = s.fleet.sizes if s.fleet else ()
+    useful = max((n for n in sizes if n <= bound), default=bound)
+    limit = Reason.MAX_REPLICAS if most < ceiling else Reason.PARTITIONS
+    return max(least, useful, min(s.asked, bound)), limit
+
+
+def _said(s: Situation, desired: int, tail: str) -> str:
+    """One line a person understands at three in the morning, and can do the arithmetic of."""
+    fleet = words.some(desired, "replica") if desired == s.asked else f"{s.asked} → {words.some(desired, 'replica')}"
+    parts = [f"{words.rate(s.arrival.rate)} arrive"] if s.arrival else []
+    if s.per_replica is not None:
+        parts.append(f"one replica does {words.rate(s.per_replica)}")
+    if s.backlog.lag is not None:
+        parts.append(f"{words.some(s.backlog.lag, 'record')} wait{'s' if s.backlog.lag == 1 else ''}")
+    if s.backlog.age is not None:
+        parts.append(f"oldest {words.seconds(s.backlog.age)} of {words.seconds(s.terms.max_age)} allowed")
+    frozen = sorted(s.count.frozen)[:1] if s.count else []
+    stuck = [f"{p.topic}/{p.partition} does not move: a record or a key holds it up" for p in frozen]
+    return f"{fleet}: {'; '.join([', '.join(parts), tail, *stuck])}"
+
+
+def _outcome(o: Outlook, asked: int) -> str:
+    peak = o.peak()
+    if peak == float("inf"):
+        return f"{words.some(o.coming, 'replica')} to come"
+    return f"with {asked} none gets older than {_age(peak)}"
+
+
+def _age(seconds: float) -> str:
+    return "any age" if seconds == float("inf") else words.seconds(seconds)

@@ -1,0 +1,111 @@
+"""When what the group did is what it can do: capacity is seen only while the consumers are saturated.
+
+Arrival throughput of an idle group says nothing about capacity but a lower bound.
+"""
+
+from dataclasses import dataclass, replace
+
+from tidegate.engine.capacity import Capacities, Fleet, Learned, Trial, learned_for, with_learned
+from tidegate.engine.history import History
+from tidegate.engine.rates import service_rate
+
+STALENESS = 5.0
+"""Seconds that commits may be behind the work: the default `auto.commit.interval.ms`."""
+SATURATED = STALENESS + 2.0
+"""Seconds of work that must wait at both ends of an interval to call the consumers saturated in it: with less, all of
+it may be done and not yet committed."""
+HOLDS_WORK = 0.5  # share of the active partitions that must hold a part of it: one hot partition saturates one consumer
+ALL_HOLD_WORK = 0.9
+SURE_AFTER = 30.0  # seconds: six auto-commits; no longer back does a sample look, no sooner are two fleets compared
+BOUND_OVER = 15.0  # seconds, and three readings, for a lower bound: shorter ones would take jumps of commits for speed
+HIGHER = 1.05  # a lower bound this far above what was believed is no noise of the measuring
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """Readings in a row that found the same replicas saturated, since when."""
+
+    since: float
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """What is known of the replicas' capacity, and the saturated time it is being learned from."""
+
+    capacities: Capacities = ()
+    streak: Streak | None = None
+    trial: Trial | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a settled group did up to its newest reading: `ready` replicas of one `template`, `behind` records behind.
+
+    `spread` is the share of the active partitions that hold a real part of that, `settled_at` when the group last
+    changed.
+    """
+
+    history: History
+    template: str
+    ready: int
+    fleet: Fleet
+    behind: int
+    spread: float
+    tick: float
+    settled_at: float
+
+
+def after(skill: Skill, work: Work) -> Skill:
+    """The skill after one more reading of a settled group."""
+    if not saturated(skill, work):
+        return replace(_bounded(skill, work), streak=None)
+    streak = skill.streak
+    if streak is None or streak.replicas != work.ready:
+        return replace(skill, streak=Streak(work.history.committed[-1], work.ready))
+    return _sampled(skill, streak, work)
+
+
+def saturated(skill: Skill, work: Work) -> bool:
+    """Whether more waits than jumps of commits explain, measured in seconds of work, in most partitions."""
+    recent = service_rate(work.history, work.settled_at) or 0.0
+    learned = learned_for(skill.capacities, work.template)
+    full = learned.rate * work.fleet.units(work.ready) if learned and learned.proven else 0.0
+    return work.behind > SATURATED * max(full, recent) and work.spread >= HOLDS_WORK
+
+
+def _sampled(skill: Skill, streak: Streak, work: Work) -> Skill:
+    """Learn from the saturated time, at most the last half minute of it.
+
+    Where all partitions hold work every consumer was busy; else only the fullest, and they set the pace.
+    """
+    rate, seconds = _done_since(work.history, max(streak.since, work.history.ended[-1] - SURE_AFTER))
+    if rate <= 0:
+        return skill
+    units = work.fleet.units(work.ready)
+    if work.spread >= ALL_HOLD_WORK:
+        units = max(units, min(work.ready, work.fleet.ceiling))
+    known = learned_for(skill.capacities, work.template) or Learned(work.template, 0.0)
+    trial = skill.trial
+    if seconds >= SURE_AFTER * 0.9:
+        trial = trial.after(units, rate, work.history.ended[-1]) if trial else Trial(units, rate)
+    return replace(skill, capacities=with_learned(skill.capacities, known.saturated(rate / units)), trial=trial)
+
+
+def _bounded(skill: Skill, work: Work) -> Skill:
+    """Learn a lower bound from a time in which the replicas may have idled."""
+    wanted = max(BOUND_OVER, 3 * work.tick)
+    since = work.history.ended[-1] - wanted
+    rate, seconds = _done_since(work.history, since - work.tick / 2)
+    known = learned_for(skill.capacities, work.template) or Learned(work.template, 0.0)
+    bound = rate / work.ready
+    if seconds < 0.9 * wanted or since < work.settled_at or bound <= known.rate * HIGHER:
+        return skill
+    return replace(skill, capacities=with_learned(skill.capacities, known.busy(bound)))
+
+
+def _done_since(history: History, time: float) -> tuple[float, float]:
+    """Records/s served since the first reading after a time, and the seconds that is."""
+    row = history.since(time)
+    seconds = history.committed[-1] - history.committed[row]
+    return ((history.served[-1] - history.served[row]) / seconds if seconds > 0 else 0.0), seconds
