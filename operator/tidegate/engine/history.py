@@ -38,11 +38,11 @@ def _longs() -> array[int]:
     return array("q")
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """One reading, summed up: records that arrived and were served since this history began, and what waits.
+class Row(NamedTuple):
+    """One reading, summed up: records that arrived and were served since the history began, and what waits.
 
     `behind` is the distance from the head of the queue to the last record; `age` is the age of that head in seconds.
+    Then, by partition, the ends and the positions, and the offsets that stand still.
     """
 
     ended: float
@@ -51,6 +51,10 @@ class Totals:
     served: float
     behind: float
     age: float
+    highs: Sequence[int]
+    positions: Sequence[int]
+    standing: Mapping[PartitionId, Still]
+    pinned: Mapping[PartitionId, Still]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +118,21 @@ class History:
         """The first row at or after a time (the last row where there is none)."""
         return min(bisect_left(self.ended, time), len(self) - 1)
 
-    def add(self, totals: Totals, highs: Sequence[int], positions: Sequence[int], keep: float) -> History:
+    def add(self, row: Row, keep: float) -> History:
         """The history with one more row; rows older than `keep` seconds go, and old ones are thinned now and then."""
-        grown = replace(
-            self,
-            ended=_with(self.ended, totals.ended),
-            committed=_with(self.committed, totals.committed),
-            arrived=_with(self.arrived, totals.arrived),
-            served=_with(self.served, totals.served),
-            behind=_with(self.behind, totals.behind),
-            age=_with(self.age, totals.age),
-            highs=self.highs + array("q", highs),
-            positions=array("q", positions),
+        grown = History(
+            partitions=self.partitions,
+            topic_ids=self.topic_ids,
+            ended=_with(self.ended, row.ended),
+            committed=_with(self.committed, row.committed),
+            arrived=_with(self.arrived, row.arrived),
+            served=_with(self.served, row.served),
+            behind=_with(self.behind, row.behind),
+            age=_with(self.age, row.age),
+            highs=self.highs + array("q", row.highs),
+            positions=array("q", row.positions),
+            standing=row.standing,
+            pinned=row.pinned,
             grown=self.grown + 1,
         )
         return grown if grown.grown < THIN_AT else grown.thinned(keep)

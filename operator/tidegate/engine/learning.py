@@ -5,13 +5,13 @@ from math import inf
 
 from tidegate.engine.backlog import Count, aligned, count
 from tidegate.engine.capacity import Fleet, learned_for
-from tidegate.engine.history import History, Totals
+from tidegate.engine.history import History, Row
 from tidegate.engine.memory import Memory
 from tidegate.engine.observation import Observation, Reading, Target
 from tidegate.engine.rates import Dispersion, tick_of
-from tidegate.engine.saturation import SATURATED, Work, after
+from tidegate.engine.saturation import SATURATED, Skill, Work, after
 from tidegate.engine.terms import Terms
-from tidegate.engine.timing import REMEMBERED, look_at_group, look_at_pods, startup_of
+from tidegate.engine.timing import REMEMBERED, Crew, look_at_group, look_at_pods, startup_of
 
 KEEP_AT_LEAST = 540.0  # seconds of history: 96 readings of 5 s for the longest rate window, and some
 SETTLED_TICKS = 2.0  # readings without a change of pods or members before a rate is a capacity
@@ -20,10 +20,11 @@ CLOCK_JUMP = 60.0  # seconds back in time: the clock was set, and the old rows' 
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """The memory after an observation, and this step's count (None where there is no new whole reading)."""
+    """The memory after an observation, and what this step's reading counted to (None where it was not whole)."""
 
     memory: Memory
     count: Count | None
+    fleet: Fleet | None
 
 
 def learn(memory: Memory, observation: Observation, terms: Terms, now: float) -> Learning:
@@ -32,12 +33,13 @@ def learn(memory: Memory, observation: Observation, terms: Terms, now: float) ->
         memory = _with_target(memory, observation.target, now)
     reading = observation.reading
     if not isinstance(reading, Reading) or not reading.partitions:
-        return Learning(replace(memory, skill=replace(memory.skill, streak=None)), None)
+        return Learning(replace(memory, skill=memory.skill.interrupted()), None, None)
+    fleet = fleet_of(reading, terms.consumers)
     history, fresh = aligned(_usable(memory.history, reading), reading)
     counted = count(reading, history, fresh, terms.from_start)
     if len(history) and reading.ended_at <= history.ended[-1]:
-        return Learning(memory, counted)  # seen before: nothing new to learn from it
-    return Learning(_with_reading(memory, observation, reading, history, counted, terms), counted)
+        return Learning(memory, counted, fleet)  # seen before: nothing new to learn from it
+    return Learning(_with_reading(memory, observation, reading, history, counted, fleet, terms), counted, fleet)
 
 
 def fleet_of(reading: Reading, consumers: int) -> Fleet:
@@ -71,22 +73,27 @@ def _with_target(memory: Memory, target: Target, now: float) -> Memory:
 
 
 def _with_reading(
-    memory: Memory, observation: Observation, reading: Reading, before: History, counted: Count, terms: Terms
+    memory: Memory,
+    observation: Observation,
+    reading: Reading,
+    before: History,
+    counted: Count,
+    fleet: Fleet,
+    terms: Terms,
 ) -> Memory:
     keep = max(KEEP_AT_LEAST, terms.max_age + startup_of(memory.startups, terms.startup) + 120.0)
-    history = _grown(before, reading, counted, keep)
-    fleet = fleet_of(reading, terms.consumers)
+    history = before.add(_row(before, reading, counted), keep)
     full = _full_rate(memory, observation, fleet)
     look = look_at_group(memory.crew, reading, counted.served, full)
-    memory = replace(
+    return replace(
         memory,
         history=history,
         dispersion=_dispersion(memory, before),
         crew=look.crew,
         pauses=(*memory.pauses, *look.pauses)[-REMEMBERED:] if look.pauses else memory.pauses,
         reset_at=reading.ended_at if counted.restarted or counted.beyond else memory.reset_at,
+        skill=_skill(memory.skill, history, look.crew, observation.target, counted, fleet),
     )
-    return _with_skill(memory, observation, reading, counted, fleet)
 
 
 def _dispersion(memory: Memory, before: History) -> Dispersion:
@@ -94,20 +101,20 @@ def _dispersion(memory: Memory, before: History) -> Dispersion:
     return memory.dispersion.after(before.arrived[-1] - before.arrived[-2]) if len(before) > 1 else memory.dispersion
 
 
-def _grown(history: History, reading: Reading, counted: Count, keep: float) -> History:
+def _row(history: History, reading: Reading, counted: Count) -> Row:
     first = not len(history)
-    totals = Totals(
+    return Row(
         ended=reading.ended_at,
         committed=reading.committed_at,
         arrived=counted.arrived + (0.0 if first else history.arrived[-1]),
         served=counted.served + (0.0 if first else history.served[-1]),
         behind=counted.behind,
         age=inf if counted.pace_age is None else counted.pace_age,
+        highs=[share.high for share in counted.shares],
+        positions=[share.position for share in counted.shares],
+        standing=counted.standing,
+        pinned=counted.pinned,
     )
-    highs, positions = [s.high for s in counted.shares], [s.position for s in counted.shares]
-    grown = history if not first else history.over(reading, [[]] * len(positions), positions)
-    grown = grown.add(totals, highs, positions, keep)
-    return replace(grown, standing=counted.standing, pinned=counted.pinned)
 
 
 def _full_rate(memory: Memory, observation: Observation, fleet: Fleet) -> float | None:
@@ -120,16 +127,15 @@ def _full_rate(memory: Memory, observation: Observation, fleet: Fleet) -> float 
     return full if 0 < SATURATED * full < history.behind[-1] else None
 
 
-def _with_skill(memory: Memory, observation: Observation, reading: Reading, counted: Count, fleet: Fleet) -> Memory:
+def _skill(skill: Skill, history: History, crew: Crew, target: Target | None, counted: Count, fleet: Fleet) -> Skill:
     """Learn what a replica does, unless pods or members are changing: then the group shows less than it can."""
-    target, crew, tick = observation.target, memory.crew, tick_of(memory.history)
+    tick, settled_at = tick_of(history), crew.changed or 0.0
+    settled = history.committed[-1] - settled_at > SETTLED_TICKS * tick and crew.unsettled is None
     template = _one_template(target) if target else None
-    settled_at = crew.changed or 0.0
-    settled = reading.committed_at - settled_at > SETTLED_TICKS * tick and crew.unsettled is None
-    if target is None or template is None or not settled or len(memory.history) < 2:
-        return replace(memory, skill=replace(memory.skill, streak=None))
-    work = Work(memory.history, template, target.ready, fleet, counted.behind, counted.spread, tick, settled_at)
-    return replace(memory, skill=after(memory.skill, work))
+    if target is None or template is None or not settled or len(history) < 2:
+        return skill.interrupted()
+    work = Work(history, template, target.ready, fleet, counted.behind, counted.spread, tick, settled_at)
+    return after(skill, work)
 
 
 def _one_template(target: Target) -> str | None:

@@ -6,10 +6,9 @@ from math import sqrt
 from tidegate.engine.history import History
 
 WINDOWS = (1, 2, 3, 6, 12, 24, 48, 96)  # readings
-CONTRADICTED_UP = 3.5
-CONTRADICTED_DOWN = 3.5
-"""Standard deviations by which a short window must leave a long one to prove that the rate changed. A false alarm costs
-a switch, a missed burst costs lateness, a missed drop only money: so up is believed sooner than down."""
+CONTRADICTED = 3.5
+"""Standard deviations by which a short window must leave a long one to prove that the rate changed: a false alarm costs
+a switch, a missed burst lateness."""
 NOTICE = 0.01
 """Weight of the newest reading in the dispersion: it is a trait of the group, learned over some minutes."""
 SERVICE_WINDOW = 30.0
@@ -67,18 +66,12 @@ def arrival_level(history: History, dispersion: Dispersion, tick: float) -> Leve
     The standard deviation of the test is that of the long window's rate: with the short one's, a burst excuses itself.
     """
     rates = _window_rates(history, tick)
-    best: Level | None = None
-    for reach, (window, rate) in enumerate(rates):
-        agrees = all(
-            _agree(short, rate, sqrt(dispersion.index * max(rate, 0.0) / width)) for width, short in rates[:reach]
-        )
-        if agrees:
-            best = Level(rate, sqrt(dispersion.index * rate / window), window)
-    return best
-
-
-def _agree(short: float, long: float, sd: float) -> bool:
-    return short - long <= CONTRADICTED_UP * sd and long - short <= CONTRADICTED_DOWN * sd
+    for reach in range(len(rates) - 1, -1, -1):
+        window, rate = rates[reach]
+        bound = CONTRADICTED * sqrt(dispersion.index * rate)  # at 1 s: shrinks with the root of the window
+        if all(abs(short - rate) <= bound / sqrt(width) for width, short in rates[:reach]):
+            return Level(rate, sqrt(dispersion.index * rate / window), window)
+    return None
 
 
 def _window_rates(history: History, tick: float) -> list[tuple[float, float]]:

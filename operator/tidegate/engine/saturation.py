@@ -37,6 +37,10 @@ class Skill:
     streak: Streak | None = None
     trial: Trial | None = None
 
+    def interrupted(self) -> "Skill":
+        """Without the saturated time: something happened that it would be blamed for."""
+        return replace(self, streak=None) if self.streak else self
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -59,7 +63,7 @@ class Work:
 def after(skill: Skill, work: Work) -> Skill:
     """The skill after one more reading of a settled group."""
     if not saturated(skill, work):
-        return replace(_bounded(skill, work), streak=None)
+        return _bounded(skill, work).interrupted()
     streak = skill.streak
     if streak is None or streak.replicas != work.ready:
         return replace(skill, streak=Streak(work.history.committed[-1], work.ready))

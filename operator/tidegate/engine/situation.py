@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from tidegate.engine.backlog import Count
 from tidegate.engine.capacity import Fleet, Learned, learned_for
 from tidegate.engine.decision import Backlog, Basis, Capacity
-from tidegate.engine.learning import fleet_of
+from tidegate.engine.learning import Learning
 from tidegate.engine.memory import Memory
-from tidegate.engine.observation import Observation, Reading
+from tidegate.engine.observation import Observation
 from tidegate.engine.rates import Level, arrival_level, service_rate, tick_of
 from tidegate.engine.saturation import STALENESS
 from tidegate.engine.terms import Terms
@@ -68,23 +68,22 @@ class Situation:
         return self.now - changed if changed is not None else float("inf")
 
 
-def situation(memory: Memory, count: Count | None, observation: Observation, terms: Terms, now: float) -> Situation:
-    """Gather the facts of a step from the memory after it."""
-    reading, target = observation.reading, observation.target
+def situation(learning: Learning, observation: Observation, terms: Terms, now: float) -> Situation:
+    """Gather the facts of a step from what it taught."""
+    memory, target = learning.memory, observation.target
     tick = tick_of(memory.history)
     startup, pause = startup_of(memory.startups, terms.startup), rebalance_of(memory.pauses, terms.rebalance)
     arrival = arrival_level(memory.history, memory.dispersion, tick)
     learned = learned_for(memory.skill.capacities, target.template) if target else None
     changed = memory.changed_at if memory.changed_at is not None else 0.0
     capacity = _capacity(terms, learned, startup, pause)
-    fleet = fleet_of(reading, terms.consumers) if isinstance(reading, Reading) and reading.partitions else None
     there = Situation(
         now=now,
         terms=terms,
         observation=observation,
         memory=memory,
-        count=count,
-        fleet=fleet,
+        count=learning.count,
+        fleet=learning.fleet,
         arrival=arrival,
         learned=learned,
         backlog=memory.backlog,
@@ -95,7 +94,7 @@ def situation(memory: Memory, count: Count | None, observation: Observation, ter
         pause=pause,
         staleness=_staleness(memory),
     )
-    return replace(there, backlog=_backlog(there, count)) if count is not None else there
+    return replace(there, backlog=_backlog(there, there.count)) if there.count is not None else there
 
 
 def _capacity(terms: Terms, learned: Learned | None, startup: float, pause: float) -> Capacity:

@@ -24,7 +24,7 @@ def step(memory: Memory, observation: Observation, spec: LagPolicySpec, now: flo
     """
     terms = terms_of(spec)
     learned = learn(memory, observation, terms, now)
-    s = situation(learned.memory, learned.count, observation, terms, now)
+    s = situation(learned, observation, terms, now)
     verdict = first_objection(s, NO_NUMBERS) or within_limits(s) or first_objection(s, NOT_JUDGED) or size(s)
     memory = replace(learned.memory, backlog=s.backlog)
     if verdict.replicas == 0:
