@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.stack import Stack, binaries
+from demo.stack.cache import tell
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -17,14 +18,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     ):
         capture = session.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
-            binaries.kubernetes(print)
-            binaries.kafka(print)
+            binaries.kubernetes(tell)
+            binaries.kafka(tell)
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """Kubernetes, Kafka (one broker) and pods; the user's own where KUBECONFIG and KAFKA_BOOTSTRAP are both set."""
-    with Stack.start() as started:
+    with Stack.start(external=True) as started:
         yield started
 
 

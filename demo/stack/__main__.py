@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from demo.stack import binaries, folders
-from demo.stack.cache import cache_folder
+from demo.stack.cache import cache_folder, tell
 from demo.stack.processes import StackError
 from demo.stack.stack import Stack
 
@@ -64,7 +64,7 @@ def status(folder: Folder = DEFAULT) -> None:
 
 
 def _exports(stack: Stack) -> str:
-    path = f"{binaries.kubernetes(print)}:$PATH"  # kubectl of the very version
+    path = f"{binaries.kubernetes(tell)}:$PATH"  # kubectl of the very version
     return "".join(f"export {name}={value}\n" for name, value in {**stack.env, "PATH": path}.items())
 
 

@@ -11,6 +11,11 @@ Progress = Callable[[str], None]
 """Where a long step says what it is doing: one line a call."""
 
 
+def tell(line: str) -> None:
+    """Print at once, also into a pipe or a file."""
+    print(line, flush=True)
+
+
 def cache_folder() -> Path:
     """`TIDEGATE_CACHE`, or `tidegate` in the XDG cache folder."""
     named = os.environ.get("TIDEGATE_CACHE")

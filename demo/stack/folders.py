@@ -25,7 +25,8 @@ class Owner:
     def alive(self) -> bool:
         """Whether that very process (not a later one with its number) still runs."""
         try:
-            return psutil.Process(self.pid).create_time() == self.started
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from demo.stack import binaries, folders
-from demo.stack.cache import Progress
+from demo.stack.cache import Progress, tell
 from demo.stack.control_plane import ControlPlane
 from demo.stack.kafka import Brokers, Kafka
 from demo.stack.local_node import LocalNode
@@ -45,7 +45,7 @@ class Stack:
         kafka_config: Mapping[str, str | int] | None = None,
         folder: Path | None = None,
         external: bool = False,
-        progress: Progress = print,
+        progress: Progress = tell,
     ) -> Self:
         """Start the wanted parts, building what is missing first.
 
@@ -97,7 +97,7 @@ class Stack:
 
     def kubectl(self, *arguments: str | Path, input: str | None = None, check: bool = True) -> str:  # noqa: A002
         """What kubectl prints; StackError with its error output if it fails and `check` is set (else both outputs)."""
-        command = [binaries.kubernetes(print) / "kubectl", "--kubeconfig", self.kubeconfig, *arguments]
+        command = [binaries.kubernetes(tell) / "kubectl", "--kubeconfig", self.kubeconfig, *arguments]
         done = subprocess.run(command, input=input, text=True, capture_output=True, check=False)
         if check and done.returncode:
             raise StackError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")

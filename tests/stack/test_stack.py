@@ -1,92 +1,129 @@
-"""The stack itself: real parts that come up together and leave nothing behind."""
+"""The stack itself: real parts that come up together, do not disturb each other and leave nothing behind."""
+
+import json
+import signal
+import subprocess
+import sys
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
-    AclBinding,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    NewTopic,
-    ResourcePatternType,
-    ResourceType,
-)
 
+from demo.stack import Stack, StackError, folders
+from demo.stack.processes import CHECKOUT, marked
+from tests.waiting import eventually
+
+
+def test_a_user_has_the_rights_given_and_no_others(stack: Stack, namespace: str):
+    alice = stack.user_kubeconfig("alice", groups=("devs",))
+    may = ["auth", "can-i", "list", "pods", "-n", namespace, "--kubeconfig", alice]
+    assert stack.kubectl(*may, check=False).startswith("no")
+    stack.kubectl("create", "rolebinding", "devs", "--clusterrole=view", "--group=devs", "-n", namespace)
+    eventually(lambda: stack.kubectl(*may, check=False).startswith("yes"))
+    who = json.loads(stack.kubectl("auth", "whoami", "-o", "json", "--kubeconfig", alice))["status"]["userInfo"]
+    assert (who["username"], "devs" in who["groups"]) == ("alice", True)
+
+
+def test_who_did_what_is_in_the_audit_log(stack: Stack, namespace: str):
+    stack.kubectl("create", "configmap", "audited", "-n", namespace)
+    assert stack.control_plane
+
+    def written() -> list[dict[str, Any]]:
+        events = [json.loads(line) for line in stack.control_plane.audit_log.read_text().splitlines()]
+        mine = [event for event in events if event.get("objectRef", {}).get("namespace") == namespace]
+        return [event for event in mine if event["objectRef"].get("name") == "audited" and event["verb"] == "create"]
+
+    assert eventually(written)[0]["user"]["username"] == "admin"
+
+
+def test_kubectl_says_why_it_failed(stack: Stack):
+    with pytest.raises(StackError, match=r"get nonsense: .*nonsense"):
+        stack.kubectl("get", "nonsense")
+
+
+PARENT = """
+import sys, time
 from demo.stack import Stack
+stack = Stack.start(progress=lambda line: None)
+stack.kubectl("create", "deployment", "left", "--image=none", "--", "python", "-c", "import time; time.sleep(3600)")
+stack.kubectl("rollout", "status", "deployment/left", "--timeout=60s")
+print(stack.folder, flush=True)
+time.sleep(3600)
+"""
 
 
-def test_a_deployment_gets_its_pods(stack: Stack, namespace: str):
-    stack.kubectl("create", "deployment", "web", "--image=web", "--replicas=2", "-n", namespace)
-    stack.kubectl("wait", "deployment/web", "--for=jsonpath={.status.replicas}=2", "-n", namespace, "--timeout=30s")
+def test_a_killed_owner_leaves_nothing_and_its_neighbour_alone(stack: Stack, namespace: str):
+    with subprocess.Popen([sys.executable, "-c", PARENT], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        folder = Path(parent.stdout.readline().strip())
+        names = {name for process in marked(folder) for name in process.cmdline()[:3]}
+        for part in ("etcd", "kube-apiserver", "java", "demo.stack.kubelet", "import time; time.sleep(3600)"):
+            assert any(name.endswith(part) for name in names), (part, names)
+        parent.send_signal(signal.SIGKILL)
+    eventually(lambda: not folder.exists())
+    assert not list(marked(folder))
+    stack.kubectl("create", "configmap", "still-here", "-n", namespace)
+    assert stack.folder.exists()
 
 
-def test_kafka_serves_every_kind_of_client(stack: Stack):
-    kafka = stack.kafka
-    assert kafka
-    tls = {"ssl.ca.location": str(kafka.ca)}
-    password = {"sasl.username": "alice", "sasl.password": kafka.users["alice"]}
-    token = {
-        "sasl.mechanism": "OAUTHBEARER",
-        "sasl.oauthbearer.method": "oidc",
-        "sasl.oauthbearer.token.endpoint.url": kafka.token_endpoint,
-        "sasl.oauthbearer.client.id": "alice",
-        "sasl.oauthbearer.client.secret": kafka.users["alice"],
-    }
-    ways = {
-        "PLAINTEXT": [{}],
-        "SSL": [
-            tls,
-            tls | {"ssl.certificate.location": str(kafka.client_cert), "ssl.key.location": str(kafka.client_key)},
-        ],
-        "SASL_PLAINTEXT": [
-            *({"sasl.mechanism": name, **password} for name in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")),
-            token,
-        ],
-        "SASL_SSL": [tls | {"sasl.mechanism": "PLAIN", **password}, tls | token],
-    }
-    for listener, settings in ways.items():
-        for given in settings:
-            client = AdminClient(
-                {"bootstrap.servers": kafka.listeners[listener], "security.protocol": listener, **given}
-            )
-            assert len(client.list_topics(timeout=10).brokers) == 1, (listener, given)
+GUARDLESS = """
+import os, signal, psutil
+from demo.stack import Stack
+stack = Stack.start(kubernetes=False, progress=lambda line: None)
+print(stack.folder, flush=True)
+guard, = (child for child in psutil.Process().children() if "demo.stack.guard" in child.cmdline())
+guard.kill()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-def test_kafka_refuses_a_wrong_password(stack: Stack, mechanism: str):
-    assert stack.kafka
-    settings = {
-        "bootstrap.servers": stack.kafka.listeners["SASL_PLAINTEXT"],
-        "security.protocol": "SASL_PLAINTEXT",
-        "sasl.mechanism": mechanism,
-        "sasl.username": "alice",
-        "sasl.password": "wrong",
-    }
-    errors: list[KafkaError] = []
-    client = AdminClient(settings | {"error_cb": errors.append})
-    with pytest.raises(KafkaException):
-        client.list_topics(timeout=3)
-    client.poll(0)  # hands over what the client has met
-    assert any(error.code() == KafkaError._AUTHENTICATION for error in errors)
+def test_what_even_the_guard_could_not_clean_up_goes_with_the_next_start():
+    killed = subprocess.run([sys.executable, "-c", GUARDLESS], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    folder = Path(killed.stdout.strip())
+    assert killed.returncode == -signal.SIGKILL
+    assert folder.name.startswith(folders.PREFIX)
+    with Stack.start(kubernetes=False, kafka=False):
+        assert not folder.exists()
+        assert not list(marked(folder))
 
 
-def test_an_acl_denies_one_user_one_thing(stack: Stack, topic: str):
-    kafka = stack.kafka
-    assert kafka
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.create_topics([NewTopic(topic, 1)])[topic].result(10)
-    anyone = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL)
-    deny = AclBinding(*anyone, "User:bob", "*", AclOperation.ALL, AclPermissionType.DENY)
-    allow = AclBinding(*anyone, "User:*", "*", AclOperation.ALL, AclPermissionType.ALLOW)
-    for future in admin.create_acls([deny, allow]).values():
-        future.result(10)
+def test_a_stack_by_hand(tmp_path: Path):
+    folder = ["--folder", str(tmp_path / "stack")]
+    command = [sys.executable, "-m", "demo.stack"]
+    with subprocess.Popen([*command, "up", *folder], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout
+        told = takewhile(lambda line: not line.startswith("The stack runs"), up.stdout)
+        exports = "".join(line for line in told if line.startswith("export "))
+        status = subprocess.run([*command, "status", *folder], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+        assert status.stdout == exports
+        script = f"{exports}\n[ -n $KAFKA_BOOTSTRAP ] && kubectl get nodes -o name"
+        assert subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, text=True).stdout == "node/local\n"
+        second = subprocess.run([*command, "up", *folder], cwd=CHECKOUT, stderr=subprocess.PIPE, text=True)
+        assert second.returncode == 1
+        assert f"process {up.pid} is running" in second.stderr
+        down = subprocess.run([*command, "down", *folder], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+        assert "has ended" in down.stdout
+        assert up.wait(30) == 0
+    assert not (tmp_path / "stack").exists()
+    status = subprocess.run([*command, "status", *folder], cwd=CHECKOUT, stderr=subprocess.PIPE, text=True)
+    assert (status.returncode, "No stack runs" in status.stderr) == (1, True)
 
-    def seen_by(user: str) -> KafkaError | None:
-        settings = {"bootstrap.servers": kafka.listeners["SASL_PLAINTEXT"], "security.protocol": "SASL_PLAINTEXT"}
-        login = {"sasl.mechanism": "PLAIN", "sasl.username": user, "sasl.password": kafka.users[user]}
-        return AdminClient(settings | login).list_topics(topic, timeout=10).topics[topic].error
 
-    assert seen_by("alice") is None
-    error = seen_by("bob")
-    assert error is not None
-    assert error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+def test_a_folder_with_other_things_in_it_is_refused(tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("months of work")
+    with pytest.raises(StackError, match="holds no stack"):
+        Stack.start(kubernetes=False, kafka=False, folder=tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "months of work"
+
+
+def test_a_cluster_and_brokers_of_the_users_own_are_used_and_left_alone(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    for name, value in stack.env.items():
+        monkeypatch.setenv(name, value)
+    with Stack.start(external=True) as theirs:
+        assert theirs.external
+        assert theirs.kafka.bootstrap == stack.kafka.bootstrap
+        assert theirs.kubectl("get", "nodes", "-o", "name") == "node/local\n"
+        with pytest.raises(StackError, match="not started by this stack"):
+            theirs.kafka.stop()
+    assert stack.kubectl("get", "nodes", "-o", "name") == "node/local\n"
