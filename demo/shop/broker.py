@@ -1,0 +1,43 @@
+"""What the broker shows of the shop, measured by the demo itself and not by Tidegate."""
+
+import time
+from typing import NamedTuple
+
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient, OffsetSpec
+
+
+class Look(NamedTuple):
+    """Records ever produced and ever committed (sums of offsets), at that time (seconds since the epoch)."""
+
+    at: float
+    produced: int
+    committed: int
+
+
+class Broker:
+    """One topic and one group on it."""
+
+    def __init__(self, bootstrap: str, topic: str, group: str) -> None:
+        self._topic, self._group = topic, group
+        self._client = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="demo")
+        self._partitions: list[TopicPartition] = []
+
+    def create_topic(self, partitions: int) -> None:
+        """Create the topic and wait until it has its leaders; an error of the broker is raised."""
+        self._client.create_topics({self._topic: {"num_partitions": partitions}}, wait_for_metadata=True)
+        self._partitions = [TopicPartition(self._topic, number) for number in range(partitions)]
+
+    def look(self) -> Look:
+        """Committed offsets first, so that the difference never shows a record as done that is not."""
+        committed = self._client.list_group_offsets({self._group: self._partitions})[self._group]
+        ends = self._client.list_partition_offsets(dict.fromkeys(self._partitions, OffsetSpec.LATEST))
+        return Look(
+            at=time.time(),
+            produced=sum(end.offset for end in ends.values()),
+            committed=sum(max(0, done.offset) for done in committed.values()),
+        )
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.close()

@@ -1,0 +1,221 @@
+"""`make demo`: a flash crowd meets the points service, and Tidegate keeps its promise, on real parts."""
+
+import csv
+import json
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+import yaml
+from rich.console import Console
+
+from demo.shop import summary as accounts
+from demo.shop.broker import Broker
+from demo.shop.cluster import Cluster
+from demo.shop.ledger import Ledger
+from demo.shop.operator_process import DemoError, Operator
+from demo.shop.picture import Course, draw
+from demo.shop.producer import Orders
+from demo.shop.recorder import Recorder, Waiting, since
+from demo.shop.trace import LIFT_OFF, Trace, load
+from demo.shop.view import view
+from demo.stack import Stack, StackError
+from demo.stack.binaries import BuildError
+
+CHECKOUT = Path(__file__).parents[2]
+RESULTS = CHECKOUT / "build" / "demo"
+MANIFESTS = Path(__file__).parent / "manifests"
+TOPIC, PARTITIONS, GROUP, NAMESPACE = "points.deduct", 12, "points-service", "shop"
+DEPLOYMENT, POLICY = "points-consumer", "points"
+PROMISE = 30.0
+SERVICE_RATE = 50.0
+PEAK = 5.6 * SERVICE_RATE
+"""Arrivals at the crowd's height, records/s: more than five consumers can do."""
+BEFORE, AFTER = 5, 45
+"""Seconds of quiet load around the trace: to begin with, and at most for the last scale-in to happen."""
+SEED = 1995
+
+
+class Run(NamedTuple):
+    """What one play left behind."""
+
+    orders: Orders
+    recorder: Recorder
+    cluster: Cluster
+    start: float
+    end: float
+
+
+def main() -> int:
+    """Play the demo; 0 if nothing was lost or applied twice and the promise held."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: everything is ended on the way out
+    console = Console()
+    shutil.rmtree(RESULTS, ignore_errors=True)
+    RESULTS.mkdir(parents=True)
+    try:
+        found = demo(console)
+    except KeyboardInterrupt:
+        console.print("Stopped; everything that was started has ended.")
+        return 130
+    except (DemoError, StackError, BuildError) as error:
+        console.print(f"The demo could not be played: {error}", style="red", markup=False)
+        console.print(f"Logs are in {RESULTS.relative_to(Path.cwd())}.")
+        return 1
+    return tell(console, found)
+
+
+def demo(console: Console) -> accounts.Summary:
+    """Start everything, play, end everything; the figures of the run."""
+    began = time.monotonic()
+
+    def progress(line: str) -> None:
+        console.print(f"{time.monotonic() - began:3.0f} s  {line}", markup=False, highlight=False, soft_wrap=True)
+
+    with ExitStack() as closing:
+        progress("Starting Kubernetes and Kafka…")
+        stack = closing.enter_context(Stack.start(progress=progress))
+        closing.callback(_keep_logs, stack)
+        assert stack.kafka
+        ledger = Ledger(RESULTS / "ledger.sqlite")
+        closing.callback(ledger.close)
+        broker = Broker(stack.kafka.bootstrap, TOPIC, GROUP)
+        closing.callback(broker.close)
+        broker.create_topic(PARTITIONS)
+        progress("Installing Tidegate's resources, the points service and its LagPolicy…")
+        operator = install(stack, closing)
+        cluster = Cluster(stack.kubeconfig, NAMESPACE, DEPLOYMENT, POLICY)
+        closing.callback(cluster.close)
+        ready = lambda: cluster.ready >= 1 and bool(cluster.decision)  # noqa: E731
+        _until(ready, 60, operator, "the first consumer and the first decision of Tidegate")
+        orders = Orders(stack.kafka.bootstrap, TOPIC)
+        recorder = Recorder(broker, cluster, Waiting(orders, ledger), SERVICE_RATE)
+        progress("Here they come.")
+        run = play(console, orders, recorder, cluster, operator)
+        progress("Comparing the ledger with what was produced…")
+        found = account(run, ledger)
+        _keep_policy(cluster)
+        return found
+
+
+def install(stack: Stack, closing: ExitStack) -> Operator:
+    """CRDs, operator, shop and policy."""
+    assert stack.kafka
+    stack.apply(CHECKOUT / "crds")
+    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    operator = closing.enter_context(Operator.start(stack, RESULTS / "operator.log"))
+    values = {"KAFKA_BOOTSTRAP": stack.kafka.bootstrap, "LEDGER": str(RESULTS / "ledger.sqlite")}
+    for name in ("namespace", "consumer", "tidegate"):
+        stack.apply(Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values))
+    return operator
+
+
+def play(console: Console, orders: Orders, recorder: Recorder, cluster: Cluster, operator: Operator) -> Run:
+    """Play the trace, show it, and wait until every message is applied."""
+    crowd = load().scaled(PEAK)
+    trace = crowd.surrounded(BEFORE, AFTER)
+    start = time.time()
+    with view(console, cluster, start, PROMISE) as show, _producing(orders, trace) as producing:
+        for _ in _seconds(start):
+            operator.check()
+            sample = recorder.take()
+            show(recorder.samples, BEFORE + crowd.seconds)
+            passed = sample.at - start
+            if passed > BEFORE + crowd.seconds and sample.ready == sample.replicas <= 2:
+                orders.stop()
+            if not producing.is_alive() and sample.age == 0:
+                break
+            if passed > trace.seconds + 3 * PROMISE:
+                break  # the account will show what is missing
+    return Run(orders, recorder, cluster, start, time.time())
+
+
+@contextmanager
+def _producing(orders: Orders, trace: Trace) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=orders.play, args=(trace.arrivals(SEED),), name="orders")
+    thread.start()
+    try:
+        yield thread
+    finally:
+        orders.stop()
+        thread.join()
+
+
+def _seconds(start: float) -> Iterator[int]:
+    """Ticks of a clock that does not drift."""
+    tick = 0
+    while True:
+        tick += 1
+        time.sleep(max(0, start + tick - time.time()))
+        yield tick
+
+
+def account(run: Run, ledger: Ledger) -> accounts.Summary:
+    """Compare, and write summary.json, produced.csv, samples.csv and demo.png."""
+    produced, postings = run.orders.acknowledged, ledger.postings()
+    scales = since(run.cluster.scales, run.start)
+    figures = accounts.account(produced, postings, ledger.balances(), PROMISE)
+    found = accounts.summarise(figures, len(produced), PROMISE, scales, run.recorder.loads(), run.end)
+    (RESULTS / "summary.json").write_text(json.dumps(asdict(found), indent=2) + "\n")
+    samples = run.recorder.samples
+    _table("produced.csv", ("id", "user", "points", "at"), ((*deduction, at) for deduction, at in produced))
+    _table("samples.csv", samples[0]._fields, samples)
+    course = Course(
+        at=[sample.at - run.start for sample in samples],
+        arriving=[sample.arriving for sample in samples],
+        served=[sample.served for sample in samples],
+        age=accounts.ages(produced, postings, [sample.at for sample in samples]),
+        ready=[sample.ready for sample in samples],
+        lift_off=BEFORE + LIFT_OFF,
+    )
+    moved = [accounts.Scale(scale.at - run.start, scale.replicas) for scale in scales]
+    draw(RESULTS / "demo.png", course, moved, found, SERVICE_RATE)
+    return found
+
+
+def tell(console: Console, found: accounts.Summary) -> int:
+    """The figures in words, and the exit code."""
+    console.print_json(json.dumps(asdict(found)))
+    console.print(f"Picture, figures, ledger and logs: {RESULTS.relative_to(CHECKOUT)}/")
+    for failure in found.failures():
+        console.print(f"FAILED: {failure}", style="bold red", markup=False)
+    if not found.failures():
+        console.print("Every message was applied once, and on time.", style="bold green")
+    return 1 if found.failures() else 0
+
+
+def _until(holds: Callable[[], bool], seconds: float, operator: Operator, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        operator.check()
+        if time.monotonic() > deadline:
+            raise DemoError(f"{what} did not come within {seconds:.0f} s")
+        time.sleep(0.2)
+
+
+def _table(name: str, columns: tuple[str, ...], rows: object) -> None:
+    with (RESULTS / name).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)  # type: ignore[arg-type]
+
+
+def _keep_policy(cluster: Cluster) -> None:
+    shown = {**cluster.policy, "metadata": {name: cluster.policy["metadata"][name] for name in ("name", "namespace")}}
+    (RESULTS / "lagpolicy.yaml").write_text(yaml.safe_dump(shown, sort_keys=False))
+
+
+def _keep_logs(stack: Stack) -> None:
+    shutil.copytree(stack.folder / "logs", RESULTS / "logs", dirs_exist_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

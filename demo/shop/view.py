@@ -1,0 +1,127 @@
+"""The demo as one watches it: a live picture in a terminal, plain lines elsewhere."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from demo.shop.cluster import Cluster
+from demo.shop.recorder import Sample
+
+BARS = " ▁▂▃▄▅▆▇█"
+EVENTS = 6
+PLAIN_EVERY = 5
+"""Seconds between two plain lines."""
+
+
+class View(Protocol):
+    """Shows the samples so far, the newest last, of a play that lasts `seconds`."""
+
+    def __call__(self, samples: Sequence[Sample], seconds: float) -> None: ...
+
+
+@contextmanager
+def view(console: Console, cluster: Cluster, start: float, promise: float) -> Iterator[View]:
+    """The view that fits the console; `start` is the play's first second (since the epoch), `promise` in seconds."""
+    if not console.is_terminal:
+        yield Plain(lambda line: print(line, flush=True), cluster, start, promise)
+        return
+    with Live(console=console, auto_refresh=False, screen=False) as live:
+        yield lambda samples, seconds: live.update(
+            picture(samples, seconds, cluster, start, promise, console.width), refresh=True
+        )
+
+
+def clock(seconds: float) -> str:
+    """1:05."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def spark(values: Sequence[float], width: int, span: float, top: float) -> str:
+    """A line of bars, `width` for `span` seconds of one value each; `top` is a full bar."""
+    per_bar = max(1.0, span / width)
+    bars = [values[round(at * per_bar) : round((at + 1) * per_bar)] for at in range(width)]
+    highest = [max(bar) for bar in bars if bar]
+    return "".join(BARS[min(8, round(8 * value / top))] if top else " " for value in highest)
+
+
+def picture(
+    samples: Sequence[Sample], seconds: float, cluster: Cluster, start: float, promise: float, width: int
+) -> RenderableType:
+    """The whole live picture."""
+    now = samples[-1]
+    passed = f"{clock(now.at - start)} of {clock(seconds)}"
+    return Group(
+        Panel(
+            _gauges(samples, seconds, promise, max(10, width - 42)),
+            title=f"points-service · the flash crowd of STS-70, 240 times faster · {passed}",
+            border_style="red" if now.age > promise else "cyan",
+        ),
+        Panel(_decision(cluster), title="Tidegate's last decision", border_style="cyan", height=5),
+        Panel(_events(cluster, start), title="events", border_style="cyan", height=EVENTS + 2),
+    )
+
+
+def _gauges(samples: Sequence[Sample], seconds: float, promise: float, width: int) -> Table:
+    now = samples[-1]
+    top = max(max(s.arriving, s.served) for s in samples)
+    late = "bold red" if now.age > promise else "bold green"
+    rows: list[tuple[str, str, str, list[float], float]] = [
+        ("arriving", f"{now.arriving:.0f} records/s", "bold", [s.arriving for s in samples], top),
+        ("served", f"{now.served:.0f} records/s", "bold", [s.served for s in samples], top),
+        ("lag", f"{now.lag} records", "bold", [float(s.lag) for s in samples], max(s.lag for s in samples)),
+        ("age", f"{now.age:.1f} s of {promise:.0f} s", late, [s.age for s in samples], promise),
+        ("replicas", f"{now.ready} ready of {now.replicas}", "bold", [float(s.replicas) for s in samples], 12),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for name, value, style, values, highest in rows:
+        table.add_row(Text(name, style="dim"), Text(value, style=style), spark(values, width, seconds, highest))
+    return table
+
+
+def _decision(cluster: Cluster) -> Text:
+    decision = cluster.decision
+    if not decision:
+        return Text("none yet", style="dim")
+    return Text.assemble((decision["reason"], "bold yellow"), "  ", decision["message"])
+
+
+def _events(cluster: Cluster, start: float) -> Text:
+    recent = cluster.happenings[-EVENTS:]
+    return Text(
+        "\n".join(f"{clock(max(0, h.at - start)):>5}  {h.what}" for h in recent), no_wrap=True, overflow="ellipsis"
+    )
+
+
+class Plain:
+    """A line every few seconds, and one for each event and each new decision."""
+
+    def __init__(self, write: Callable[[str], None], cluster: Cluster, start: float, promise: float) -> None:
+        self._write, self._cluster, self._start, self._promise = write, cluster, start, promise
+        self._told = len(cluster.happenings)
+        self._decided = ""
+        self._next = 0.0
+
+    def __call__(self, samples: Sequence[Sample], seconds: float) -> None:
+        """Write what is new."""
+        now = samples[-1]
+        at = clock(now.at - self._start)
+        for happening in self._cluster.happenings[self._told :]:
+            self._told += 1
+            self._write(f"{at:>5}  event: {happening.what}")
+        decision = self._cluster.decision
+        if decision and decision["reason"] != self._decided:
+            self._decided = decision["reason"]
+            self._write(f"{at:>5}  Tidegate: {decision['reason']}: {decision['message']}")
+        if now.at >= self._next:
+            self._next = now.at + PLAIN_EVERY - 0.5
+            self._write(
+                f"{at:>5} of {clock(seconds)}  arriving {now.arriving:3.0f}/s  served {now.served:3.0f}/s  "
+                f"lag {now.lag:4d}  age {now.age:4.1f} s of {self._promise:.0f} s  "
+                f"replicas {now.ready} ready of {now.replicas}"
+            )
