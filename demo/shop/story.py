@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +21,6 @@ from demo.shop import summary as accounts
 from demo.shop.broker import Broker
 from demo.shop.cluster import Cluster
 from demo.shop.ledger import Ledger
-from demo.shop.operator_process import DemoError, Operator
 from demo.shop.picture import Course, draw
 from demo.shop.producer import Orders
 from demo.shop.recorder import Recorder, Waiting, since
@@ -42,6 +41,10 @@ PEAK = 5.6 * SERVICE_RATE
 BEFORE, AFTER = 5, 45
 """Seconds of quiet load around the trace: to begin with, and at most for the last scale-in to happen."""
 SEED = 1995
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the message says why."""
 
 
 class Run(NamedTuple):
@@ -68,7 +71,7 @@ def main() -> int:
         return 130
     except (DemoError, StackError, BuildError) as error:
         console.print(f"The demo could not be played: {error}", style="red", markup=False)
-        console.print(f"Logs are in {RESULTS.relative_to(Path.cwd())}.")
+        console.print(f"Logs are in {RESULTS.relative_to(CHECKOUT)}/logs.")
         return 1
     return tell(console, found)
 
@@ -91,41 +94,48 @@ def demo(console: Console) -> accounts.Summary:
         closing.callback(broker.close)
         broker.create_topic(PARTITIONS)
         progress("Installing Tidegate's resources, the points service and its LagPolicy…")
-        operator = install(stack, closing)
+        install(stack)
         cluster = Cluster(stack.kubeconfig, NAMESPACE, DEPLOYMENT, POLICY)
         closing.callback(cluster.close)
-        ready = lambda: cluster.ready >= 1 and bool(cluster.decision)  # noqa: E731
-        _until(ready, 60, operator, "the first consumer and the first decision of Tidegate")
+        wait_for_a_decision(stack, cluster)
         orders = Orders(stack.kafka.bootstrap, TOPIC)
         recorder = Recorder(broker, cluster, Waiting(orders, ledger), SERVICE_RATE)
         progress("Here they come.")
-        run = play(console, orders, recorder, cluster, operator)
+        run = play(console, orders, recorder, cluster)
         progress("Comparing the ledger with what was produced…")
         found = account(run, ledger)
         _keep_policy(cluster)
         return found
 
 
-def install(stack: Stack, closing: ExitStack) -> Operator:
-    """CRDs, operator, shop and policy."""
+def install(stack: Stack) -> None:
+    """CRDs, operator, shop and policy, as a user would with kubectl."""
     assert stack.kafka
-    stack.apply(CHECKOUT / "crds")
-    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    operator = closing.enter_context(Operator.start(stack, RESULTS / "operator.log"))
     values = {"KAFKA_BOOTSTRAP": stack.kafka.bootstrap, "LEDGER": str(RESULTS / "ledger.sqlite")}
-    for name in ("namespace", "consumer", "tidegate"):
+    stack.apply(CHECKOUT / "crds", MANIFESTS / "namespaces.yaml", CHECKOUT / "deploy" / "rbac.yaml")
+    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    for name in ("operator", "consumer", "policy"):
         stack.apply(Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values))
-    return operator
 
 
-def play(console: Console, orders: Orders, recorder: Recorder, cluster: Cluster, operator: Operator) -> Run:
+def wait_for_a_decision(stack: Stack, cluster: Cluster, seconds: float = 60) -> None:
+    """Wait for the first consumer and the first decision; DemoError with what the operator says if they do not come."""
+    deadline = time.monotonic() + seconds
+    while not (cluster.ready and cluster.decision):
+        if time.monotonic() > deadline:
+            what = "consumer was ready" if not cluster.ready else "decision of Tidegate came"
+            told = stack.kubectl("logs", "-n", "tidegate-system", "deployment/tidegate", "--tail=15", check=False)
+            raise DemoError(f"no {what} within {seconds:.0f} s; the operator's last lines:\n{told}")
+        time.sleep(0.2)
+
+
+def play(console: Console, orders: Orders, recorder: Recorder, cluster: Cluster) -> Run:
     """Play the trace, show it, and wait until every message is applied."""
     crowd = load().scaled(PEAK)
     trace = crowd.surrounded(BEFORE, AFTER)
     start = time.time()
     with view(console, cluster, start, PROMISE) as show, _producing(orders, trace) as producing:
         for _ in _seconds(start):
-            operator.check()
             sample = recorder.take()
             show(recorder.samples, BEFORE + crowd.seconds)
             passed = sample.at - start
@@ -192,20 +202,11 @@ def tell(console: Console, found: accounts.Summary) -> int:
     return 1 if found.failures() else 0
 
 
-def _until(holds: Callable[[], bool], seconds: float, operator: Operator, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        operator.check()
-        if time.monotonic() > deadline:
-            raise DemoError(f"{what} did not come within {seconds:.0f} s")
-        time.sleep(0.2)
-
-
-def _table(name: str, columns: tuple[str, ...], rows: object) -> None:
+def _table(name: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
     with (RESULTS / name).open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
-        writer.writerows(rows)  # type: ignore[arg-type]
+        writer.writerows(rows)
 
 
 def _keep_policy(cluster: Cluster) -> None:
