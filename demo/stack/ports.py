@@ -32,6 +32,7 @@ class Ports:
     def close(self) -> None:
         """Give all ports back."""
         for lock in self._held:
+            Path(lock.name).unlink(missing_ok=True)
             lock.close()
         self._held.clear()
 
