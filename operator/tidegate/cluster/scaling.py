@@ -7,12 +7,13 @@ from kubernetes.aio.client import ApiClient
 
 from tidegate.api import TargetRef
 from tidegate.cluster.discovery import Discovery
-from tidegate.cluster.server import FAILURES, FIELD_MANAGER, request, status_of, transient
+from tidegate.cluster.server import FAILURES, FIELD_MANAGER, MERGE_PATCH, request, status_of, transient
 from tidegate.cluster.workloads import Workload, read_workload, scale_objection, scale_of, scale_path
 from tidegate.engine.observation import Objection
 
-ATTEMPTS = 5
-"""Writes tried before the next cycle has to do it; a workload whose pods come and go changes its version often."""
+ATTEMPTS, PATIENCE = 5, 15.0
+"""Writes tried, and seconds until none is begun any more; then the next cycle has to do it. (A workload whose pods come
+and go changes its version often.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ async def scale(
     attempt = _Attempt(api, discovery, namespace, ref, replicas, seen)
     try:
         async for each in stamina.retry_context(
-            on=attempt.may_be_repeated, attempts=ATTEMPTS, timeout=None, wait_initial=0.05, wait_max=1.0
+            on=attempt.may_be_repeated, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.05, wait_max=1.0
         ):
             with each:
                 return await attempt.write()
@@ -74,6 +75,7 @@ class _Attempt:
             scale_path(resource, self.namespace, self.ref),
             query={"fieldManager": FIELD_MANAGER},
             body={"metadata": metadata, "spec": {"replicas": self.replicas}},
+            content_type=MERGE_PATCH,
         )
         after = scale_of(answer, self.ref)
         return after if isinstance(after, Objection) else Scaled(after, written=True)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -18,7 +18,9 @@ FIELD_MANAGER = "tidegate"
 TIMEOUT = 10.0
 """Seconds for one request: two reading cycles, so a stuck request cannot pile up behind itself."""
 
+JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 
 UNREACHABLE = (asyncio.TimeoutError, aiohttp.ClientError, OSError)
 """The errors of a request that got no answer."""
@@ -26,7 +28,9 @@ UNREACHABLE = (asyncio.TimeoutError, aiohttp.ClientError, OSError)
 FAILURES = (ApiException, *UNREACHABLE)
 """The errors of a request that did not get the answer it wanted."""
 
-_MISSING_RIGHT = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"')
+_MISSING_RIGHT = re.compile(
+    r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+)
 
 
 async def request(
@@ -35,18 +39,18 @@ async def request(
     path: str,
     *,
     query: Mapping[str, str] | None = None,
-    body: Mapping[str, Any] | None = None,
+    body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    content_type: str = JSON,
 ) -> dict[str, Any]:
-    """Send one request and give the answer's JSON object. Patches are merge patches (RFC 7386).
+    """Send one request and give the answer's JSON object.
 
     Raises ApiException (`.status`) where the server refuses, and one of UNREACHABLE where it does not answer.
     """
-    content_type = MERGE_PATCH if method == "PATCH" else "application/json"
     call = await api.param_serialize(
         method,
         path,
         query_params=list((query or {}).items()),
-        header_params={"Accept": "application/json", "Content-Type": content_type},
+        header_params={"Accept": JSON, "Content-Type": content_type},
         body=body,
         auth_settings=["BearerToken"],
     )
@@ -79,10 +83,21 @@ def words(error: BaseException) -> str:
     """What the API server said (`Status.message`), or what went wrong on the way to it."""
     if not isinstance(error, ApiException):
         return "it did not answer in time" if isinstance(error, asyncio.TimeoutError) else str(error) or repr(error)
+    return str(_answer(error).get("message") or f"{error.status} {error.reason}")
+
+
+def failed_test(error: BaseException) -> bool:
+    """Whether a `test` of a JSON patch failed. The server tells only by naming nothing that would be invalid."""
+    return status_of(error) == 422 and not _answer(error).get("details")
+
+
+def _answer(error: BaseException) -> dict[str, Any]:
+    """The `metav1.Status` of a refusal, {} where something else than the API server answered."""
     try:
-        return str(json.loads(error.body or "")["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"{error.status} {error.reason}"
+        answer = json.loads(getattr(error, "body", None) or "")
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def refusal(error: BaseException, namespace: str | None) -> Objection:
@@ -92,5 +107,11 @@ def refusal(error: BaseException, namespace: str | None) -> Objection:
     if right is None:
         return Objection(Reason.FORBIDDEN, cut(f"an admission rule of the cluster refused: {said}"))
     where = f"in namespace {namespace}" if namespace else "in the cluster"
-    message = f"Tidegate's ServiceAccount may not {right['verb']} {right['resource']} {where}: grant it that right"
-    return Objection(Reason.FORBIDDEN, cut(f"{message} ({said})"))
+    what = f"{right['resource']} {where}" + (f" (API group {right['group']})" if right["group"] else "")
+    message = f"{_who(right['user'])} may not {right['verb']} {what}: grant it that right"
+    return Objection(Reason.FORBIDDEN, cut(message))
+
+
+def _who(user: str) -> str:
+    account = user.removeprefix("system:serviceaccount:")
+    return f"user {user}" if account == user else f"ServiceAccount {account.replace(':', '/')}"

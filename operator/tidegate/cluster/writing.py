@@ -12,13 +12,24 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import stamina
 from kubernetes.aio.client import ApiClient
 
 from tidegate.api import GROUP, VERSION, BrokerConnectionStatus, LagPolicyStatus, Resource
-from tidegate.cluster.server import FAILURES, FIELD_MANAGER, path_of, refusal, request, status_of, transient, words
+from tidegate.cluster.server import (
+    FAILURES,
+    FIELD_MANAGER,
+    JSON_PATCH,
+    failed_test,
+    path_of,
+    refusal,
+    request,
+    status_of,
+    transient,
+    words,
+)
 from tidegate.cluster.status import Digest, Worth, digest, worth_writing
 
 logger = logging.getLogger(__name__)
@@ -48,13 +59,21 @@ class Key(NamedTuple):
 
 
 async def write_status(api: ApiClient, key: Key, status: Status) -> None:
-    """Replace the status of one object. Raises one of FAILURES; a 404 or 409 where the object is not there any more.
+    """Replace the status of one object, whole. Raises one of FAILURES, also where the object is gone (see `gone`).
 
-    A merge patch (RFC 7386) in which an absent value is null, so that it goes away on the server, too.
+    A JSON patch (RFC 6902), since it can test the uid first: in others the status subresource ignores it.
     """
     path = path_of(GROUP, VERSION, key.plural, key.namespace, key.name, "status")
-    body = {"metadata": {"uid": key.uid}, "status": status.model_dump(mode="json", by_alias=True)}
-    await request(api, "PATCH", path, query={"fieldManager": FIELD_MANAGER}, body=body)
+    patch: list[dict[str, Any]] = [
+        {"op": "test", "path": "/metadata/uid", "value": key.uid},
+        {"op": "add", "path": "/status", "value": status.wire()},
+    ]
+    await request(api, "PATCH", path, query={"fieldManager": FIELD_MANAGER}, body=patch, content_type=JSON_PATCH)
+
+
+def gone(error: BaseException) -> bool:
+    """Whether the object was deleted, or another one has its name now."""
+    return status_of(error) == 404 or failed_test(error)
 
 
 @dataclass(slots=True)
@@ -174,7 +193,7 @@ class StatusWriter:
 
     def _complain(self, key: Key, error: BaseException) -> None:
         """Say so once a minute for each kind of problem: a missing right concerns a thousand statuses alike."""
-        if status_of(error) in (404, 409, 422) and _gone(error):
+        if gone(error):
             return
         problem = refusal(error, key.namespace).message if status_of(error) == 403 else words(error)
         now = self._clock()
@@ -183,10 +202,5 @@ class StatusWriter:
             self._complained = {p: until for p, until in self._complained.items() if until > now} | {problem: now + 60}
 
 
-def _gone(error: BaseException) -> bool:
-    """The object was deleted, or another one has its name now."""
-    return status_of(error) == 404 or "uid" in words(error).lower()
-
-
 def _worth_another_try(error: Exception) -> bool:
-    return transient(error) or (status_of(error) == 409 and not _gone(error))
+    return transient(error) or status_of(error) == 409
