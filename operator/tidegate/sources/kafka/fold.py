@@ -1,0 +1,88 @@
+"""What a cycle was answered, folded into one Reading a policy, whole or not at all (rule 1 of measuring)."""
+
+from tidegate.api.lagpolicy import Isolation
+from tidegate.engine.observation import GroupState, Offsets, PartitionId, Reading
+from tidegate.sources.kafka.commits import Commits, committed
+from tidegate.sources.kafka.cycle import Cycle
+from tidegate.sources.kafka.groups import Described
+from tidegate.sources.kafka.topics import Topic
+from tidegate.sources.kafka.trouble import Trouble
+from tidegate.sources.shape import WantedGroup
+
+
+def fold(cycle: Cycle) -> dict[WantedGroup, Reading | Trouble]:
+    """A Reading for each wanted group, or what kept it from being whole."""
+    return {one: _whole(cycle, one) for one in cycle.wanted}
+
+
+def _whole(cycle: Cycle, one: WantedGroup) -> Reading | Trouble:
+    try:
+        return _reading(cycle, one)
+    except Trouble as trouble:
+        return trouble.with_traceback(None)  # it may be kept, and would keep this cycle with it
+
+
+def _reading(cycle: Cycle, one: WantedGroup) -> Reading:
+    found = cycle.commits[one.group]
+    if isinstance(found, Trouble):
+        raise found
+    state = _state(cycle, one.group, found)
+    topics = _topics(cycle, one, state)
+    partitions: dict[PartitionId, Offsets] = {}
+    ended_at = 0.0
+    for topic in topics:
+        ended_at = max(ended_at, _add(partitions, cycle, one, topic, found))
+    described = cycle.described.get(one.group)
+    return Reading(
+        partitions=partitions,
+        topic_ids={topic.name: topic.id for topic in topics},
+        committed_at=found.at,
+        ended_at=ended_at,
+        state=state,
+        members=described.members if isinstance(described, Described) else None,
+        assignor=described.assignor if isinstance(described, Described) else None,
+    )
+
+
+def _state(cycle: Cycle, group: str, found: Commits) -> GroupState:
+    listed = cycle.listed(group)
+    if listed is None:  # some brokers do not list a group that has commits but never had a member
+        return GroupState.EMPTY if found.topics and cycle.asked[group] is None else GroupState.ABSENT
+    if listed.type.lower() == "share":
+        raise Trouble(f"group {group} is a share group, whose backlog is not the distance between two offsets")
+    if listed.state is not None:
+        return listed.state
+    match cycle.described.get(group):
+        case Described(state=state):
+            return state
+        case trouble:
+            raise trouble or Trouble(f"group {group}: the broker does not tell its state")
+
+
+def _topics(cycle: Cycle, one: WantedGroup, state: GroupState) -> list[Topic]:
+    """The topics that count. A named one must be there; of the others, those count that are."""
+    known = cycle.cluster.topics
+    if one.topics:
+        return [known.find(name) for name in one.topics]
+    topics = [known.find(name) for name in cycle.names(one) if known.exists(name)]
+    if topics:
+        return topics
+    if one.topic_pattern is not None:
+        raise Trouble(f"no topic matches spec.source.kafka.topicPattern {one.topic_pattern!r}")
+    what = "does not exist" if state is GroupState.ABSENT else "has no commits and no assigned partitions"
+    raise Trouble(
+        f"group {one.group} {what}: name its topics in spec.source.kafka.topics, or wait until it has read some"
+    )
+
+
+def _add(partitions: dict[PartitionId, Offsets], cycle: Cycle, one: WantedGroup, topic: Topic, found: Commits) -> float:
+    """Add a topic's partitions as the group sees them; gives the time at which its ends were answered."""
+    ends = cycle.ends.get(topic.name)
+    if ends is None or ends.topic.partitions != topic.partitions:
+        raise Trouble(f"topic {topic.name} changed while it was read", again=True)
+    if ends.trouble:
+        raise ends.trouble
+    mine = committed(found, topic, named=cycle.asked[one.group] is not None)
+    end = ends.stables if one.isolation is Isolation.READ_COMMITTED else ends.highs
+    partitions.update(zip(topic.partitions, map(Offsets, ends.starts, mine, end, ends.highs), strict=True))
+    return ends.at
