@@ -95,8 +95,8 @@ def _context(tls: Tls[Any], secrets: Secrets) -> ssl.SSLContext:
                 context.load_cert_chain(path, password=_no_password)
         except (ssl.SSLError, ValueError, OSError) as error:
             raise SettingsError(
-                "spec.kafka.tls.certificate must be a PEM certificate chain and its PEM key, not encrypted: "
-                f"{getattr(error, 'reason', None) or error}"
+                "spec.kafka.tls.certificate must be a certificate chain and the key that belongs to it, both in PEM, "
+                "the key not encrypted"
             ) from error
     return context
 
@@ -111,7 +111,7 @@ def trusting(authorities: str | None, field_name: str) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cadata=authorities)
     except (ssl.SSLError, ValueError) as error:
-        raise SettingsError(f"{field_name} must be certificates in PEM: {error}") from error
+        raise SettingsError(f"{field_name} must be certificates in PEM") from error
     return context
 
 

@@ -125,6 +125,10 @@ def _mechanism(error: BaseException) -> tuple[str, bool]:
     return "it does not offer this SASL mechanism; correct spec.kafka.sasl.mechanism", True
 
 
+def _no_sasl(error: BaseException) -> tuple[str, bool]:
+    return "this listener does not authenticate by SASL: use one that does, or remove spec.kafka.sasl", True
+
+
 def _token(error: BaseException) -> tuple[str, bool]:
     return f"no token for OAUTHBEARER: {error}; check spec.kafka.sasl.oauth", True
 
@@ -161,6 +165,7 @@ _KINDS: tuple[tuple[type[BaseException], Callable[[BaseException], tuple[str, bo
     (ConnectionRefusedError, _refused),
     (errors.SaslAuthenticationFailedError, _credentials),
     (errors.UnsupportedSaslMechanismError, _mechanism),
+    (errors.IllegalSaslStateError, _no_sasl),
     (errors.IncompatibleBrokerVersion, _version),
     (errors.UnsupportedVersionError, _version),
     (errors.KafkaTimeoutError, _slow),

@@ -189,8 +189,24 @@ class Wire:
 
     def _transport(self, connected: socket.socket, address: Address) -> Any:
         if self._settings.tls is None:
-            return KafkaTCPTransport(self._net, connected, host=address.host)
-        return KafkaSSLTransport(self._net, connected, host=address.host, ssl_context=self._settings.tls)
+            return _Plain(self._net, connected, host=address.host)
+        return _Tls(self._net, connected, host=address.host, ssl_context=self._settings.tls)
+
+
+class _LastWords:
+    """Hands over what came before the end of a connection: a broker says why it refuses us, and hangs up at once."""
+
+    def _sock_recv(self) -> tuple[bytes, Exception | None]:
+        data, error = super()._sock_recv()  # type: ignore[misc]
+        return data, None if data else error
+
+
+class _Plain(_LastWords, KafkaTCPTransport):  # type: ignore[misc]
+    """TCP."""
+
+
+class _Tls(_LastWords, KafkaSSLTransport):  # type: ignore[misc]
+    """TLS."""
 
 
 async def _shake(net: Any, transport: Any, deadline: float) -> None:
