@@ -32,10 +32,10 @@ class Owner:
 
 
 def owner(folder: Path) -> Owner | None:
-    """Who owns the stack in this folder; None if there is none."""
+    """Who owns the stack in this folder; None if there is none, or none of this user's."""
     try:
         return Owner(**json.loads((folder / OWNER).read_text()))
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return None
 
 

@@ -1,6 +1,7 @@
 """Ports of the loopback that this process may hand to its servers, and no other stack of this machine will."""
 
 import fcntl
+import os
 import random
 import socket
 import tempfile
@@ -9,7 +10,7 @@ from typing import TextIO
 
 # below 32768, where Linux takes the ports of outgoing connections from: a stopped broker finds its port free again
 RANGE = range(20000, 32768)
-LOCKS = Path(tempfile.gettempdir()) / "tidegate-ports"
+LOCKS = Path(tempfile.gettempdir()) / f"tidegate-ports-{os.getuid()}"
 
 
 class Ports:
@@ -17,7 +18,7 @@ class Ports:
 
     def __init__(self) -> None:
         self._held: list[TextIO] = []
-        LOCKS.mkdir(mode=0o777, exist_ok=True)
+        LOCKS.mkdir(exist_ok=True)
 
     def take(self) -> int:
         """A port that nobody listens on and no other stack has taken."""
