@@ -10,9 +10,11 @@ from collections.abc import Collection, Iterable
 from tidegate.api.lagpolicy import Isolation
 from tidegate.sources.kafka import commits, groups
 from tidegate.sources.kafka.commits import Commits
+from tidegate.sources.kafka.configs import Configs
 from tidegate.sources.kafka.coordinators import Coordinators
 from tidegate.sources.kafka.groups import Described, Listed
 from tidegate.sources.kafka.offsets import Ends, Logs
+from tidegate.sources.kafka.scopes import Scopes
 from tidegate.sources.kafka.settings import Settings
 from tidegate.sources.kafka.topics import Topic, Topics
 from tidegate.sources.kafka.trouble import Trouble
@@ -25,13 +27,15 @@ EARLY_SHARE = 0.6  # of the time of a cycle, for everything before end offsets a
 class Cluster:
     """What is kept between cycles."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, configs: Configs) -> None:
         self.wire = Wire(settings)
+        self.configs = configs
         self.topics = Topics(self.wire, settings.bootstrap)
         self.coordinators = Coordinators(self.wire, self.topics)
         self.logs = Logs(self.wire, self.topics)
         self.own: dict[str, tuple[str, ...]] = {}  # topics of groups whose policies name none
         self.assigned: dict[str, frozenset[str]] = {}  # topics of such groups' members, as last described
+        self.scopes = Scopes(self.topics, configs)
 
     def keep_only(self, names: set[str]) -> None:
         """Forget the groups that nobody wants any more."""
@@ -68,6 +72,7 @@ class Cycle:
         self._find_own_topics()
         await self._learn(self.early)
         await self._read_ends()
+        self.cluster.configs.refresh(self.ends)
 
     def names(self, one: WantedGroup) -> tuple[str, ...]:
         """The topics that count for a policy, as far as known."""

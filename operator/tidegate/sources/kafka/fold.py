@@ -27,20 +27,22 @@ def _reading(cycle: Cycle, one: WantedGroup) -> Reading:
     if isinstance(found, Trouble):
         raise found
     state = _state(cycle, one.group, found)
-    topics = _topics(cycle, one, state)
+    scope = cycle.cluster.scopes.of(_names(cycle, one, state))
     partitions: dict[PartitionId, Offsets] = {}
     ended_at = 0.0
-    for topic in topics:
+    for topic in scope.topics:
         ended_at = max(ended_at, _add(partitions, cycle, one, topic, found))
     described = cycle.described.get(one.group)
     return Reading(
         partitions=partitions,
-        topic_ids={topic.name: topic.id for topic in topics},
+        topic_ids=scope.ids,
         committed_at=found.at,
         ended_at=ended_at,
         state=state,
         members=described.members if isinstance(described, Described) else None,
         assignor=described.assignor if isinstance(described, Described) else None,
+        retention=scope.retention,
+        compacted=scope.compacted,
     )
 
 
@@ -59,14 +61,13 @@ def _state(cycle: Cycle, group: str, found: Commits) -> GroupState:
             raise trouble or Trouble(f"group {group}: the broker does not tell its state")
 
 
-def _topics(cycle: Cycle, one: WantedGroup, state: GroupState) -> list[Topic]:
+def _names(cycle: Cycle, one: WantedGroup, state: GroupState) -> tuple[str, ...]:
     """The topics that count. A named one must be there; of the others, those count that are."""
-    known = cycle.cluster.topics
     if one.topics:
-        return [known.find(name) for name in one.topics]
-    topics = [known.find(name) for name in cycle.names(one) if known.exists(name)]
-    if topics:
-        return topics
+        return one.topics
+    names = tuple(filter(cycle.cluster.topics.exists, cycle.names(one)))
+    if names:
+        return names
     if one.topic_pattern is not None:
         raise Trouble(f"no topic matches spec.source.kafka.topicPattern {one.topic_pattern!r}")
     what = "does not exist" if state is GroupState.ABSENT else "has no commits and no assigned partitions"

@@ -1,10 +1,11 @@
 """What groups are doing: ListGroups once a broker for all states; the few that need it are described."""
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from kafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
+from kafka.protocol.api_message import ApiMessage
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 
 from tidegate.engine.observation import GroupState
@@ -12,9 +13,17 @@ from tidegate.sources.kafka.settings import Address
 from tidegate.sources.kafka.trouble import GROUP_NOT_FOUND, Trouble, of_group, of_request
 from tidegate.sources.kafka.wire import Wire
 
-WITH_STATES = 4  # the version of ListGroups that tells states (KIP-518)
+SCHEMAS = "tidegate.sources.kafka.schemas"
 
 _STATES = {"stable": GroupState.STABLE, "empty": GroupState.EMPTY, "dead": GroupState.ABSENT}
+
+
+class ConsumerGroupDescribeRequest(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc, call-arg]
+    """Describes groups of KIP-848."""
+
+
+class ConsumerGroupDescribeResponse(ApiMessage, load_json=SCHEMAS):  # type: ignore[misc, call-arg]
+    """Its answer."""
 
 
 class Listed(NamedTuple):
@@ -56,24 +65,55 @@ def _listed(one: Any) -> Listed:
 async def describe(
     wire: Wire, address: Address, groups: Mapping[str, Listed], deadline: float
 ) -> dict[str, Described | Trouble]:
-    """Members of groups that one broker coordinates. Does not raise."""
+    """Members of groups that one broker coordinates: a request for those of each protocol. Does not raise."""
+    incremental = {group for group, listed in groups.items() if listed.type.lower() == "consumer"}
+    jobs = [
+        _describe(wire, address, groups.keys() - incremental, _classic, deadline),
+        _describe(wire, address, incremental, _incremental, deadline),
+    ]
+    described: dict[str, Described | Trouble] = {}
+    for found in await wire.together(jobs):
+        described |= found if isinstance(found, dict) else {}
+    return described
+
+
+async def _describe(
+    wire: Wire, address: Address, groups: Collection[str], request: Callable[[list[str]], Any], deadline: float
+) -> dict[str, Described | Trouble]:
+    if not groups:
+        return {}
     try:
-        response = (await wire.ask(address, DescribeGroupsRequest(groups=list(groups)), deadline)).response
+        response = (await wire.ask(address, request(sorted(groups)), deadline)).response
     except Trouble as trouble:
         return dict.fromkeys(groups, trouble)
     return {one.group_id: _described(one) for one in response.groups}
 
 
+def _classic(groups: list[str]) -> Any:
+    return DescribeGroupsRequest(groups=groups)
+
+
+def _incremental(groups: list[str]) -> Any:
+    return ConsumerGroupDescribeRequest(group_ids=groups, include_authorized_operations=False)
+
+
 def _described(one: Any) -> Described | Trouble:
     if one.error_code and one.error_code != GROUP_NOT_FOUND:
         return of_group(one.error_code, one.group_id)
-    topics = frozenset(name for member in one.members for name in _assigned(member.member_assignment))
-    return Described(state_of(one.group_state), len(one.members), one.protocol_data or None, topics)
+    incremental = isinstance(one, ConsumerGroupDescribeResponse.DescribedGroup)
+    assignor = one.assignor_name if incremental else one.protocol_data
+    assigned = _assigned_by_broker if incremental else _assigned_by_leader
+    topics = frozenset(name for member in one.members for name in assigned(member))
+    return Described(state_of(one.group_state), len(one.members), assignor or None, topics)
 
 
-def _assigned(assignment: bytes) -> Iterable[str]:
-    """Topics in a member's assignment; none while it has none, or where it is of another kind of group."""
+def _assigned_by_broker(member: Any) -> Iterable[str]:
+    return [part.topic_name for part in member.assignment.topic_partitions]
+
+
+def _assigned_by_leader(member: Any) -> Iterable[str]:
+    """Topics in a member's assignment; none while it has none, or where it is no consumer's (Kafka Connect)."""
     try:
-        return [part.topic for part in ConsumerProtocolAssignment.decode(assignment).assigned_partitions]
+        return [part.topic for part in ConsumerProtocolAssignment.decode(member.member_assignment).assigned_partitions]
     except (struct.error, ValueError, IndexError):
         return []

@@ -8,9 +8,10 @@ from tidegate.api import SecretKeyRef
 from tidegate.api.connection import KafkaConnection
 from tidegate.api.reasons import Reason
 from tidegate.engine.observation import Reading, ReadingError
+from tidegate.sources.kafka.configs import Configs
 from tidegate.sources.kafka.cycle import Cluster, Cycle
 from tidegate.sources.kafka.fold import fold
-from tidegate.sources.kafka.settings import Settings, SettingsError, reading_settings
+from tidegate.sources.kafka.settings import Settings, SettingsError, admin_settings, reading_settings
 from tidegate.sources.kafka.trouble import Trouble
 from tidegate.sources.shape import ConnectionInfo, Source, WantedGroup
 
@@ -27,7 +28,7 @@ FEATURES = {  # what we make use of: the key of a request, and the version from 
 def open_kafka(connection: KafkaConnection[Any], secrets: Mapping[SecretKeyRef, str]) -> Source:
     """The source for a Kafka cluster; values that cannot be used make one that says so whenever it is asked."""
     try:
-        return KafkaSource(reading_settings(connection, secrets))
+        return KafkaSource(reading_settings(connection, secrets), Configs(admin_settings(connection, secrets)))
     except SettingsError as error:
         return Unusable(str(error))
 
@@ -53,8 +54,8 @@ class Unusable:
 class KafkaSource:
     """Reads the groups of one Kafka cluster. `budget`: seconds that one reading may take."""
 
-    def __init__(self, settings: Settings, budget: float = BUDGET_SECONDS) -> None:
-        self._cluster = Cluster(settings)
+    def __init__(self, settings: Settings, configs: Configs, budget: float = BUDGET_SECONDS) -> None:
+        self._cluster = Cluster(settings, configs)
         self._wire = self._cluster.wire
         self._budget = budget
 
@@ -79,6 +80,7 @@ class KafkaSource:
 
     def close(self) -> None:
         """End every connection."""
+        self._cluster.configs.close()
         self._wire.close()
 
     async def _describe(self) -> ConnectionInfo:
