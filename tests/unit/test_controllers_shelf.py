@@ -9,7 +9,7 @@ def test_an_object_replaced_under_its_name_survives_the_late_end_of_its_predeces
     shelf: Shelf[str] = Shelf()
     shelf.put(SHOP, "uid-1", 10, "old", now=0)
     shelf.put(SHOP, "uid-2", 20, "new", now=1)  # deleted and made anew
-    assert shelf.drop(SHOP, "uid-1") is None  # the old one's end is told late
+    assert not shelf.drop(SHOP, "uid-1")  # the old one's end is told late
     assert shelf.get(SHOP) == "new"
 
 
@@ -27,11 +27,11 @@ def test_a_changed_object_replaces_itself():
     assert (shelf.get(SHOP), len(shelf)) == ("two", 1)
 
 
-def test_a_dropped_object_is_given_back_once():
+def test_an_object_is_dropped_once():
     shelf: Shelf[str] = Shelf()
     shelf.put(SHOP, "uid-1", 10, "one", now=0)
-    assert shelf.drop(SHOP, "uid-1") == "one"
-    assert shelf.drop(SHOP, "uid-1") is None
+    assert shelf.drop(SHOP, "uid-1")
+    assert not shelf.drop(SHOP, "uid-1")
     assert shelf.get(SHOP) is None
 
 

@@ -72,7 +72,9 @@ async def test_a_worker_does_one_thing_at_a_time_in_one_thread_and_raises_what_w
     with pytest.raises(ZeroDivisionError):
         await worker.call(divmod, 1, 0)
     ended = threading.Event()
-    worker.stop(ended.set)
+    worker.later(lambda: 1 / 0)  # logged, and no reason to end
+    worker.later(ended.set)
+    worker.stop()
     assert ended.wait(10)
 
 

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SCALE_FAILED = "ScaleFailed"  # the API server did not answer, or refused for a reason of its own
     CONNECTION_NOT_FOUND = "ConnectionNotFound"
     CONNECTION_FAILED = "ConnectionFailed"
+    CLUSTER_CHANGED = "ClusterChanged"  # the addresses of a connection lead to another cluster than before
     SECRET_NOT_FOUND = "SecretNotFound"  # a Secret of the connection, or its key, is missing
     # limits
     MIN_REPLICAS = "MinReplicas"

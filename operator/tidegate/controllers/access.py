@@ -35,9 +35,9 @@ async def load(settings: Settings) -> Configuration:
     path = kubeconfig_path(settings)
     try:
         if path is None:
-            load_incluster_config(client_configuration=configuration)
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            await load_kube_config(path, settings.context, configuration, persist_config=False)
+            await load_kube_config(path, settings.context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError) as error:
         raise AccessError(NOWHERE.format(problem=error)) from error
     return configuration

@@ -42,7 +42,7 @@ async def _page(api: ApiClient, path: str, proceed: str) -> dict[str, Any]:
         "GET", path, query_params=query, header_params={"Accept": METADATA_ONLY}, auth_settings=["BearerToken"]
     )
     response = await api.call_api(*request, _request_timeout=TIMEOUT)
-    body = await response.read()
+    body: bytes = await response.response.read()
     if response.status == 404:
         return {}
     if response.status != 200:

@@ -44,14 +44,16 @@ class Shelf(Generic[V]):
         space[name.name] = _Entry(uid, version, now, value)
         return True
 
-    def drop(self, name: Name, uid: str) -> V | None:
-        """Forget an object if it still is the one of this uid; gives what was there."""
+    def drop(self, name: Name, uid: str) -> bool:
+        """Forget an object if it still is the one of this uid; False where it is not."""
         space = self._spaces.get(name.namespace, {})
         entry = space.get(name.name)
         if entry is None or entry.uid != uid:
-            return None
+            return False
         del space[name.name]
-        return entry.value
+        if not space:
+            del self._spaces[name.namespace]
+        return True
 
     def get(self, name: Name) -> V | None:
         """The object of this name, or None."""

@@ -1,10 +1,13 @@
 """A thread that does one blocking thing at a time for the event loop, and never holds up the end of the process."""
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -42,10 +45,19 @@ class Worker:
         self._jobs.put(job)
         return await answer
 
-    def stop(self, last: Callable[[], None] | None = None) -> None:
-        """End the thread after what was asked before and after `last`."""
-        if last is not None:
-            self._jobs.put(last)
+    def later(self, function: Callable[[], object]) -> None:
+        """Run `function` after what was asked before; nobody waits for it, and an error of it is only logged."""
+
+        def job() -> None:
+            try:
+                function()
+            except Exception:
+                logger.exception("%s failed", function)
+
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """End the thread after what was asked before."""
         self._jobs.put(None)
 
     def _run(self) -> None:

@@ -34,6 +34,7 @@ class Watched(NamedTuple):
     version: str
     plural: str
     distil: Callable[[Body], object]
+    namespaced: bool = True
 
     def path(self, namespace: str | None) -> str:
         """Where the API server lists them."""
@@ -53,17 +54,20 @@ class Sighting(NamedTuple):
 
 
 def sighting(kind: Watched, event_type: str | None, body: Body) -> Sighting:
-    """Make an event small. `event_type` is None for objects of a listing."""
+    """Make an event small. `event_type` is None for objects of a listing.
+
+    An object that cannot be read is there but has no value: acting on what it was before would be acting on old
+    orders.
+    """
     gone = event_type == "DELETED"
     meta = body["metadata"]
-    return Sighting(
-        kind.plural,
-        Name(meta.get("namespace"), meta["name"]),
-        meta["uid"],
-        int(meta["resourceVersion"]),
-        None if gone else kind.distil(body),
-        gone,
-    )
+    name = Name(meta.get("namespace"), meta["name"])
+    try:
+        value = None if gone else kind.distil(body)
+    except Exception as error:
+        logger.error("cannot read %s %s: %s", kind.plural, name, error, exc_info=not isinstance(error, ValueError))
+        value = None
+    return Sighting(kind.plural, name, meta["uid"], int(meta["resourceVersion"]), value, gone)
 
 
 class Backoffs:
@@ -76,9 +80,14 @@ class Backoffs:
             delay = min(delay * 2, LONGEST_BACKOFF)
 
 
-def kopf_settings() -> kopf.OperatorSettings:
-    """Settings of kopf where its defaults do not fit."""
+def kopf_settings(namespaced: bool) -> kopf.OperatorSettings:
+    """Settings of kopf where its defaults do not fit.
+
+    In some namespaces only, kinds and namespaces of the cluster are not observed: that takes rights which such an
+    installation does not have, and kopf asks again and again for what it is refused.
+    """
     settings = kopf.OperatorSettings()
+    settings.scanning.disabled = namespaced
     settings.posting.enabled = False
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 610
@@ -113,11 +122,7 @@ def build_registry(kinds: tuple[Watched, ...], login: Login, tell: Callable[[Sig
 def _watch(registry: kopf.OperatorRegistry, kind: Watched, tell: Callable[[Sighting], None]) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"see-{kind.plural}")
     async def see(event: Mapping[str, Any], **_: Any) -> None:
-        try:
-            tell(sighting(kind, event["type"], event["object"]))
-        except Exception:
-            meta = event["object"].get("metadata", {})
-            logger.exception("cannot read %s %s/%s", kind.plural, meta.get("namespace"), meta.get("name"))
+        tell(sighting(kind, event["type"], event["object"]))
 
 
 class Watch:
@@ -178,7 +183,7 @@ class Watch:
         self._kopf = asyncio.get_running_loop()
         await kopf.operator(
             registry=build_registry(self._kinds, self._login, self._hand_over),
-            settings=kopf_settings(),
+            settings=kopf_settings(bool(self._settings.namespaces)),
             standalone=True,
             clusterwide=not self._settings.namespaces,
             namespaces=self._settings.namespaces,

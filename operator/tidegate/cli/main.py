@@ -1,0 +1,34 @@
+"""`tidegate`: the entry point."""
+
+from typing import Annotated
+
+import typer
+
+from tidegate import __version__
+from tidegate.cli.run import run
+
+app = typer.Typer(
+    name="tidegate",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidegate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def tidegate(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Tidegate keeps message consumers on time: it scales them so that every record is processed within its promise."""
+
+
+app.command(name="run")(run)

@@ -1,0 +1,93 @@
+"""`tidegate run`: the operator."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from tidegate.controllers.access import AccessError
+from tidegate.controllers.logs import set_up
+from tidegate.controllers.operator import OperatorError, operate
+from tidegate.controllers.settings import LogFormat, LogLevel, Settings
+
+
+def run(
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Serve this namespace only; repeat for more. TIDEGATE_NAMESPACES takes a comma-separated list."
+            " Default: all namespaces.",
+        ),
+    ] = None,
+    period: Annotated[
+        float | None,
+        typer.Option(help="Seconds from one reading of a broker to the next, 1 to 60 (TIDEGATE_PERIOD). Default: 5."),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where /healthz and /readyz are served; no host: all interfaces, port 0: a free one (TIDEGATE_LISTEN)."
+            " Default: :8080.",
+        ),
+    ] = None,
+    log_level: Annotated[
+        LogLevel | None, typer.Option(help="Least severe lines to write (TIDEGATE_LOG_LEVEL). Default: info.")
+    ] = None,
+    log_format: Annotated[
+        LogFormat | None, typer.Option(help="text, or json: one object a line (TIDEGATE_LOG_FORMAT). Default: text.")
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            help="Kubeconfig file (TIDEGATE_KUBECONFIG). Default: $KUBECONFIG, else ~/.kube/config where there is one,"
+            " else the pod's ServiceAccount."
+        ),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Context of the kubeconfig (TIDEGATE_CONTEXT). Default: its current one.")
+    ] = None,
+) -> None:
+    """Run the operator until SIGTERM or SIGINT: watch LagPolicies, read their brokers, scale their targets.
+
+    Flags go before TIDEGATE_* variables of the environment. /healthz answers 503 and names what has stalled, /readyz
+    answers 503 and names what is still missing.
+    """
+    settings = _settings(
+        namespaces=tuple(namespace or ()),
+        period=period,
+        listen=listen,
+        log_level=log_level,
+        log_format=log_format,
+        kubeconfig=kubeconfig,
+        context=context,
+    )
+    set_up(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(operate(settings))
+    except (AccessError, OperatorError) as error:
+        typer.echo(f"tidegate: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _settings(**flags: object) -> Settings:
+    """Settings from the flags that were given; wrong ones end the command with a message that names them."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value not in (None, ())})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = (_sentence(part, flags) for part in error.errors())
+        typer.echo("\n".join(f"tidegate run: {line}" for line in lines), err=True)
+        raise typer.Exit(2) from None
+
+
+def _sentence(part: object, flags: dict[str, object]) -> str:
+    """`--period: Input should be …`, or the variable's name where the value came from the environment."""
+    assert isinstance(part, dict)
+    name = str(part["loc"][0])
+    flag = "--namespace" if name == "namespaces" else f"--{name.replace('_', '-')}"
+    where = flag if flags.get(name) not in (None, ()) else f"TIDEGATE_{name.upper()}"
+    return f"{where}: {str(part['msg']).removeprefix('Value error, ')}"

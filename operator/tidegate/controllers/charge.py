@@ -1,0 +1,106 @@
+"""What this process knows of one LagPolicy from cycle to cycle. The lasting part is in the policy's status."""
+
+from dataclasses import dataclass, field, replace
+
+from tidegate.api import PAUSED_ANNOTATION, LagPolicy, LagPolicyStatus, Mode, Reason
+from tidegate.cluster.conflicts import objection
+from tidegate.cluster.contention import Contention
+from tidegate.cluster.workloads import Workload, target_of
+from tidegate.controllers.world import World, name_of
+from tidegate.engine import Memory
+from tidegate.engine.observation import GroupState, Objection, Observation, Pod, Reading, ReadingError
+
+REFUSED_FOR = 60.0
+"""Seconds for which a refused write is not tried again: a missing right does not come back within a cycle."""
+
+DESCRIBED_FOR = 60.0
+"""Seconds after a change of the ready pods for which the group's members are asked for, too."""
+
+
+Answer = Reading | ReadingError
+
+
+@dataclass(slots=True)
+class Charge:
+    """One policy in our care. Times are seconds since the epoch.
+
+    `refused` is why the last write to the target failed, until `refused_until`. `acted` is whether it was scaled
+    since this process began. `state` is the group's at the last reading.
+    """
+
+    uid: str
+    memory: Memory
+    status: LagPolicyStatus
+    contention: Contention = field(default_factory=Contention)
+    refused: Objection | None = None
+    refused_until: float = 0.0
+    ready: frozenset[str] = frozenset()
+    ready_changed: float = 0.0
+    state: GroupState | None = None
+    acted: bool = False
+    said: Reason | None = None
+    busy: bool = field(default=False, repr=False)
+
+    @classmethod
+    def taken_over(cls, policy: LagPolicy) -> "Charge":
+        """Go on where the status says that the last process stopped."""
+        memory = Memory.load(policy.status.memory) if policy.status.memory else Memory()
+        return cls(policy.metadata.uid, memory, policy.status)
+
+    def describe(self, now: float) -> bool:
+        """Whether the next reading should ask for the group's members: they settle something now."""
+        return not self.acted or self.state is not GroupState.STABLE or now - self.ready_changed < DESCRIBED_FOR
+
+    def saw_target(self, workload: Workload, pods: tuple[Pod, ...], now: float) -> None:
+        """Follow the target between the cycles: who writes its replicas, which pods are ready."""
+        self.contention = self.contention.saw(workload, now)
+        ready = frozenset(pod.name for pod in pods if pod.ready_since is not None)
+        if ready != self.ready:
+            self.ready, self.ready_changed = ready, now
+
+    def wrote(self, workload: Workload) -> None:
+        """We have scaled the target."""
+        self.contention = self.contention.wrote(workload)
+        self.acted, self.refused = True, None
+
+    def refuse(self, why: Objection, now: float) -> None:
+        """The target could not be written."""
+        self.refused, self.refused_until = why, now + REFUSED_FOR
+
+
+def newest(workload: Workload, charge: Charge) -> Workload:
+    """The target as we left it where the watch has not shown our own write yet, else as the watch shows it."""
+    written = charge.contention.written
+    if written is None or written.uid != workload.uid or written.resource_version <= workload.resource_version:
+        return workload
+    return replace(workload, replicas=written.replicas, resource_version=written.resource_version)
+
+
+def observe(
+    world: World, charge: Charge, policy: LagPolicy, reading: Answer, found: Workload | Objection, now: float
+) -> Observation:
+    """Everything the engine may know of a policy at this moment; `found` is its target."""
+    charge.state = reading.state if isinstance(reading, Reading) else charge.state
+    if isinstance(found, Objection):
+        return Observation(reading, None, _paused(policy) or found)
+    workload = newest(found, charge)
+    pods = world.pods(policy.metadata.namespace or "", workload.selector)
+    charge.saw_target(found, pods, now)
+    return Observation(reading, target_of(workload, pods), object_to(world, charge, policy, now))
+
+
+def object_to(world: World, charge: Charge, policy: LagPolicy, now: float) -> Objection | None:
+    """Why the target must not be scaled although it is there: a person first, then other owners, then refusals."""
+    claim = world.claim(name_of(policy))
+    return (
+        _paused(policy)
+        or (objection(claim, world.claims) if claim else None)
+        or charge.contention.objection(now)
+        or (charge.refused if now < charge.refused_until else None)
+    )
+
+
+def _paused(policy: LagPolicy) -> Objection | None:
+    if policy.mode is Mode.PAUSED and policy.spec.mode is not Mode.PAUSED:
+        return Objection(Reason.PAUSED, f"paused by the annotation {PAUSED_ANNOTATION}: measured, not scaled")
+    return None

@@ -1,0 +1,110 @@
+"""BrokerConnection and ClusterBrokerConnection: one client each, its Secrets, and what is found behind it.
+
+Secrets are fetched by name rather than watched: a watch needs the right to list every Secret of the cluster, which is
+the right to read them all. They are fetched every other cycle, and at once after the broker has refused us.
+"""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from tidegate.api import BrokerConnectionSpec, Reason
+from tidegate.cluster.secrets import Secrets, read_secrets
+from tidegate.controllers.services import Services
+from tidegate.controllers.thread import Worker
+from tidegate.controllers.world import Connection, ConnectionKey
+from tidegate.engine.observation import Objection, Reading, ReadingError
+from tidegate.sources import ConnectionInfo, Source, WantedGroup, open_source
+
+logger = logging.getLogger(__name__)
+
+Readings = dict[WantedGroup, Reading | ReadingError]
+
+DESCRIBE_EVERY = 60.0
+"""Seconds between looks at the cluster behind a connection (its id, its brokers)."""
+
+CYCLES_A_LOOK = 2
+"""Cycles between looks at the Secrets."""
+
+
+@dataclass(slots=True)
+class Client:
+    """The client of one connection, opened anew when the connection or one of its Secrets changes, never else."""
+
+    key: ConnectionKey
+    services: Services
+    worker: Worker
+    source: Source | None = None
+    secrets: Secrets | None = None
+    look_at: float = 0.0  # when to look at the Secrets next
+    describe_at: float = 0.0
+    _opened: tuple[BrokerConnectionSpec, str] | None = field(default=None, repr=False)
+
+    async def ready(self, connection: Connection | None) -> Source | ReadingError:
+        """The open source, or why there is none."""
+        now = self.services.clock()
+        if connection is None:
+            self.close()
+            return ReadingError(Reason.CONNECTION_NOT_FOUND, f"{self.key} does not exist", now)
+        secrets = await self._secrets(connection, now)
+        if isinstance(secrets, Objection):
+            return ReadingError(secrets.reason, secrets.message, now)
+        return self._open(connection.spec, secrets)
+
+    async def read(self, source: Source, wanted: Collection[WantedGroup]) -> Readings:
+        """Read all groups; what goes wrong with the whole of it concerns each."""
+        try:
+            return await self.worker.call(source.read, wanted)
+        except Exception as error:
+            logger.exception("reading through %s failed", self.key)
+            failed = ReadingError(Reason.READING_FAILED, f"reading failed: {error!r}", self.services.clock())
+            return dict.fromkeys(wanted, failed)
+
+    async def describe(self, source: Source) -> ConnectionInfo | ReadingError | None:
+        """What is behind the connection; None where it is not time to look."""
+        now = self.services.clock()
+        if now < self.describe_at:
+            return None
+        info = await self.worker.call(source.describe)
+        self.describe_at = now + DESCRIBE_EVERY if isinstance(info, ConnectionInfo) else now
+        return info
+
+    def suspect(self) -> None:
+        """The broker did not answer or refused us: look at the Secrets and at the cluster in the next cycle."""
+        self.look_at = self.describe_at = 0.0
+
+    def close(self) -> None:
+        """Close the client, after a read under way."""
+        if self.source is not None:
+            self.worker.later(self.source.close)
+        self.source, self._opened, self.secrets = None, None, None
+        self.look_at = self.describe_at = 0.0
+
+    async def _secrets(self, connection: Connection, now: float) -> Secrets | Objection:
+        spec_changed = self._opened is None or self._opened[0] != connection.spec
+        if self.secrets is not None and not spec_changed and now < self.look_at:
+            return self.secrets
+        found = await read_secrets(self.services.api, connection.spec, connection.metadata.namespace or "")
+        self.look_at = now + (CYCLES_A_LOOK - 0.5) * self.services.settings.period
+        if isinstance(found, Objection):
+            unanswered = found.reason is Reason.CONNECTION_FAILED
+            return self.secrets if unanswered and self.secrets and not spec_changed else found
+        self.secrets = found
+        return found
+
+    def _open(self, spec: BrokerConnectionSpec, secrets: Secrets) -> Source:
+        if self.source is not None and self._opened == (spec, secrets.fingerprint):
+            return self.source
+        if self.source is not None:
+            logger.info("%s or one of its Secrets has changed: connecting anew", self.key)
+            self.worker.later(self.source.close)
+        self.source = open_source(spec, secrets.values)
+        self._opened, self.describe_at = (spec, secrets.fingerprint), 0.0
+        return self.source
+
+
+def outage(readings: Readings) -> ReadingError | None:
+    """The error of all groups where the connection itself has failed; None where at least one group got through."""
+    errors = [reading for reading in readings.values() if isinstance(reading, ReadingError)]
+    down = [error for error in errors if error.reason is Reason.CONNECTION_FAILED]
+    return down[0] if down and len(down) == len(readings) else None

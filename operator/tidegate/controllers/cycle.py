@@ -1,0 +1,164 @@
+"""The reading loop of one connection: every period one reading for all its policies, then each policy by itself."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Iterator
+from time import monotonic
+from typing import Any, TypeVar
+
+from tidegate.api import BrokerConnectionStatus, LagPolicy
+from tidegate.controllers.charge import Charge
+from tidegate.controllers.connections import Client, Readings, outage
+from tidegate.controllers.findings import report_connection
+from tidegate.controllers.lagpolicies import tend, wanted_group
+from tidegate.controllers.services import Services
+from tidegate.controllers.thread import Worker
+from tidegate.controllers.world import ConnectionKey, name_of
+from tidegate.engine.observation import ReadingError
+from tidegate.sources import ConnectionInfo, WantedGroup
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+AT_ONCE = 16
+"""Policies of a connection that are tended at the same time: as many requests may be on their way to the API server."""
+
+SILENCE = 120.0
+"""Seconds without a finished cycle after which the process counts as stuck; a broker that is down takes a few."""
+
+SHORTEST_REST = 1.0
+"""Seconds between two cycles, also where somebody edits policies without end."""
+
+
+class _AbandonedError(Exception):
+    """The end came while the broker was being read."""
+
+
+class ReadingLoop:
+    """Runs until `stop`; survives whatever a cycle raises."""
+
+    def __init__(self, key: ConnectionKey, services: Services, charges: dict[str, Charge]) -> None:
+        self.key = key
+        self._services = services
+        self._charges = charges
+        self._worker = Worker(f"read {key}")
+        self._client = Client(key, services, self._worker)
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._reading: asyncio.Future[Any] | None = None
+        self._shown: dict[str, BrokerConnectionStatus] = {}  # by the uid of the connection
+
+    @property
+    def pulse(self) -> str:
+        """The name under which its beats are known."""
+        return f"reading {self.key}"
+
+    def wake(self) -> None:
+        """Something was edited: do not wait for the end of the period."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Begin no new cycle and no new write; a reading under way is given up."""
+        self._stopping = True
+        self._woken.set()
+        if self._reading:
+            self._reading.cancel()
+
+    async def run(self) -> None:
+        """Cycle every period, counted from start to start, from a random moment on so that connections spread."""
+        period = self._services.settings.period
+        self._services.pulses.expect(self.pulse, max(SILENCE, 12 * period))
+        due = monotonic() + random.uniform(0, period / 5)
+        try:
+            while await self._rest_until(due):
+                if monotonic() >= due:  # not woken early
+                    due = max(due + period, monotonic())
+                await self._survive_cycle()
+                self._services.pulses.beat(self.pulse)
+        finally:
+            self._services.pulses.drop(self.pulse)
+            self._client.close()
+            self._worker.stop()
+
+    async def _rest_until(self, due: float) -> bool:
+        """Sleep, unless woken; False when it is time to stop."""
+        try:
+            async with asyncio.timeout(max(due - monotonic(), 0)):
+                await self._woken.wait()
+                if not self._stopping:
+                    await asyncio.sleep(SHORTEST_REST)
+        except TimeoutError:
+            pass
+        self._woken.clear()
+        return not self._stopping
+
+    async def _survive_cycle(self) -> None:
+        try:
+            await self.cycle()
+        except _AbandonedError:
+            return
+        except Exception:
+            logger.exception("a cycle of %s failed", self.key)
+
+    async def cycle(self) -> None:
+        """Read once, tend each policy, report on the connection."""
+        services = self._services
+        policies = services.world.policies_of(self.key)
+        wanted = {policy.metadata.uid: self._wanted(policy) for policy in policies}
+        connection = services.world.connection(self.key)
+        source = await self._client.ready(connection)
+        if isinstance(source, ReadingError):
+            readings: Readings = dict.fromkeys(wanted.values(), source)
+            info: ConnectionInfo | ReadingError | None = source
+        else:
+            readings = await self._until_stopped(self._client.read(source, set(wanted.values()))) if wanted else {}
+            info = outage(readings) or await self._until_stopped(self._client.describe(source))
+        if isinstance(info, ReadingError):
+            self._client.suspect()
+        work = iter(policies)
+        await asyncio.gather(*(self._tend(work, wanted, readings) for _ in range(min(AT_ONCE, len(policies)))))
+        if connection is not None and info is not None:
+            before = self._shown.get(connection.metadata.uid, connection.status)
+            self._shown = {connection.metadata.uid: report_connection(services, before, connection, info)}
+
+    async def _until_stopped(self, reading: Coroutine[Any, Any, T]) -> T:
+        """Wait for the broker, but not when it is time to stop."""
+        self._reading = under_way = asyncio.ensure_future(reading)
+        try:
+            return await under_way
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise _AbandonedError from None
+            raise
+        finally:
+            self._reading = None
+
+    def _wanted(self, policy: LagPolicy) -> WantedGroup:
+        return wanted_group(policy, describe=self._charge(policy).describe(self._services.clock()))
+
+    def _charge(self, policy: LagPolicy) -> Charge:
+        """The charge of a policy: taken over from its status at first sight."""
+        charge = self._charges.get(policy.metadata.uid)
+        if charge is None:
+            charge = self._charges[policy.metadata.uid] = Charge.taken_over(policy)
+        return charge
+
+    async def _tend(self, work: Iterator[LagPolicy], wanted: dict[str, WantedGroup], readings: Readings) -> None:
+        """Take one policy after the other; a policy that fails is logged and stops no other."""
+        for listed in work:
+            policy = self._services.world.policy(name_of(listed))
+            if self._stopping or policy is None or policy.metadata.uid not in wanted:
+                continue
+            charge = self._charge(policy)
+            if charge.busy:
+                continue
+            charge.busy = True
+            try:
+                await tend(self._services, charge, policy, readings[wanted[policy.metadata.uid]])
+            except Exception:
+                logger.exception("LagPolicy %s failed in this cycle", name_of(policy))
+            finally:
+                charge.busy = False
+            await asyncio.sleep(0)  # a thousand policies must not keep /healthz waiting

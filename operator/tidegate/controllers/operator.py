@@ -1,0 +1,166 @@
+"""The operator: watches, roll calls, one reading loop a connection, health, and an orderly end."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from kubernetes.aio.client import ApiClient
+
+from tidegate import __version__
+from tidegate.api import LagPolicy
+from tidegate.cluster.discovery import Discovery
+from tidegate.cluster.events import Recorder
+from tidegate.cluster.writing import StatusWriter
+from tidegate.controllers import access
+from tidegate.controllers.attendance import RollCalls, readable
+from tidegate.controllers.charge import Charge
+from tidegate.controllers.cycle import ReadingLoop
+from tidegate.controllers.health import Pulses, application, serving
+from tidegate.controllers.services import Services, always
+from tidegate.controllers.settings import Settings
+from tidegate.controllers.watching import Login, Watch
+from tidegate.controllers.world import KINDS, Connection, ConnectionKey, World
+
+logger = logging.getLogger(__name__)
+
+WATCH_PULSE = "kopf"
+PING_EVERY, SILENT_AFTER = 10.0, 60.0
+"""Seconds between pings of kopf's loop, and until its silence counts as a stall."""
+
+LOOK_EVERY = 5.0
+"""Seconds after which the loops are compared with the connections even if nothing seems to have changed."""
+
+END_CYCLES, END_WRITES, END_WATCHES = 6.0, 3.0, 1.0
+"""Seconds given at the end to the cycles under way, to statuses and Events that wait, and to the watches."""
+
+
+class OperatorError(Exception):
+    """The operator cannot go on; the message says why. A restart may help."""
+
+
+class _StopError(Exception):
+    """The end was asked for."""
+
+
+async def operate(settings: Settings, may_act: Callable[[], bool] = always) -> None:
+    """Run until SIGTERM or SIGINT. AccessError without an API server to talk to, OperatorError where it cannot go on.
+
+    `may_act` is asked before every write to a target.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    configuration = await access.load(settings)
+    async with ApiClient(configuration) as api:
+        operator = Operator(settings, api, may_act)
+        await operator.run(partial(access.connection_info, configuration), stop)
+
+
+class Operator:
+    """One process's work."""
+
+    def __init__(self, settings: Settings, api: ApiClient, may_act: Callable[[], bool]) -> None:
+        self.services = Services(
+            api=api,
+            discovery=Discovery(api),
+            recorder=Recorder(api, socket.gethostname()),
+            statuses=StatusWriter(api),
+            world=World(self._edited, self._gone),
+            pulses=Pulses(),
+            settings=settings,
+            may_act=may_act,
+        )
+        self._charges: dict[str, Charge] = {}
+        self._loops: dict[ConnectionKey, ReadingLoop] = {}
+        self._tasks: dict[ConnectionKey, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+        self._stopping = False
+
+    async def run(self, login: Login, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then end in order. OperatorError where the watches or a background task break."""
+        services = self.services
+        kinds = await readable(services, KINDS)
+        watch = Watch(kinds, services.settings, login, services.world.tell)
+        rolls = RollCalls(services, kinds)
+        logger.info("tidegate %s serves %s", __version__, _scope(services.settings))
+        try:
+            async with (
+                serving(services.settings.listen, application(services.pulses, rolls.missing)),
+                asyncio.TaskGroup() as group,
+            ):
+                for job in (rolls.run(), services.recorder.run(), services.statuses.run()):
+                    group.create_task(job)
+                group.create_task(self._mind(watch))
+                group.create_task(self._supervise(rolls, group))
+                watch.start()
+                await stop.wait()
+                await self._end(watch)
+                raise _StopError
+        except* _StopError:
+            logger.info("stopped")
+        except* OSError as errors:
+            raise OperatorError(f"cannot listen on {services.settings.listen}: {errors.exceptions[0]}") from None
+        except* OperatorError as errors:
+            raise errors.exceptions[0] from None
+
+    async def _mind(self, watch: Watch) -> None:
+        """Keep the pulse of kopf's loop, and notice when it has ended."""
+        pulses = self.services.pulses
+        pulses.expect(WATCH_PULSE, SILENT_AFTER)
+        while True:
+            watch.ping(partial(pulses.beat, WATCH_PULSE))
+            done, _ = await asyncio.wait({watch.ended}, timeout=PING_EVERY)
+            if done and not self._stopping:
+                raise OperatorError(f"the watches have ended: {watch.ended.exception()!r}")
+            if done:
+                return
+
+    async def _supervise(self, rolls: RollCalls, group: asyncio.TaskGroup) -> None:
+        """One loop for each connection that exists or is named, from the moment all that exists is known."""
+        await rolls.complete.wait()
+        logger.info("all is seen: %d LagPolicies", sum(1 for _ in self.services.world.policies()))
+        while not self._stopping:
+            self._changed.clear()
+            wanted = self.services.world.connection_keys()
+            for key in self._loops.keys() - wanted:
+                self._loops.pop(key).stop()
+            for key in wanted - self._loops.keys():
+                self._loops[key] = loop = ReadingLoop(key, self.services, self._charges)
+                self._tasks[key] = group.create_task(loop.run(), name=loop.pulse)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), LOOK_EVERY)
+
+    async def _end(self, watch: Watch) -> None:
+        """Finish the writes under way, begin no others, and write what waits to be told."""
+        logger.info("stopping")
+        self._stopping = True
+        for loop in self._loops.values():
+            loop.stop()
+        running = [task for task in self._tasks.values() if not task.done()]
+        if running:
+            await asyncio.wait(running, timeout=END_CYCLES)
+        waiting = (self.services.statuses.drain(), self.services.recorder.drain())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*waiting), END_WRITES)
+        watch.stop()
+        await asyncio.wait({watch.ended}, timeout=END_WATCHES)
+
+    # what the world tells
+
+    def _edited(self, key: ConnectionKey) -> None:
+        self._changed.set()
+        if key in self._loops:
+            self._loops[key].wake()
+
+    def _gone(self, resource: LagPolicy | Connection) -> None:
+        self._charges.pop(resource.metadata.uid, None)
+        self.services.statuses.forget(resource)
+
+
+def _scope(settings: Settings) -> str:
+    names = ", ".join(settings.namespaces)
+    return f"namespace{'s' if len(settings.namespaces) > 1 else ''} {names}" if names else "all namespaces"
