@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], seconds: float = 30, every: float = 0.1) -> T:
+def eventually(condition: Callable[[], T], seconds: float = 60, every: float = 0.1) -> T:
     """The first true value of the condition; AssertionError, with what it last gave, when time is over."""
     deadline = time.monotonic() + seconds
     while True:

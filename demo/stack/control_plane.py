@@ -1,14 +1,13 @@
 """The Kubernetes control plane: etcd, kube-apiserver, kube-controller-manager and kube-scheduler on the loopback."""
 
 import json
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from demo.stack.certificates import Authority, Pair, signing_key
-from demo.stack.kubeconfigs import kubeconfig
+from demo.stack.kubectl import kubeconfig, kubectl
 from demo.stack.ports import Ports
 from demo.stack.processes import Processes
 
@@ -43,7 +42,6 @@ class ControlPlane:
         self.port = ports.take()
         self.server = f"https://127.0.0.1:{self.port}"
         self.audit_log = self.folder / "audit.log"
-        self.kubectl = binaries / "kubectl"
         self._binaries = binaries
         self._processes = processes
         self._admin = self.authority.issue("admin", ["system:masters"])
@@ -62,8 +60,7 @@ class ControlPlane:
 
     def ask(self, *arguments: str) -> str:
         """What kubectl prints, nothing where it fails."""
-        command: list[str | Path] = [self.kubectl, "--kubeconfig", self.kubeconfig, "--request-timeout=5s", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        return kubectl(self._binaries / "kubectl", self.kubeconfig, "--request-timeout=5s", *arguments).stdout
 
     def _kubeconfig(self, name: str, pair: Pair) -> Path:
         path = self.folder / f"{name}.kubeconfig"

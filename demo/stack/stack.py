@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from demo.stack import binaries, folders
 from demo.stack.cache import Progress, tell
 from demo.stack.control_plane import ControlPlane
 from demo.stack.kafka import Brokers, Kafka
+from demo.stack.kubectl import kubectl
 from demo.stack.local_node import LocalNode
 from demo.stack.ports import Ports
 from demo.stack.processes import Processes, StackError
@@ -97,8 +97,7 @@ class Stack:
 
     def kubectl(self, *arguments: str | Path, input: str | None = None, check: bool = True) -> str:  # noqa: A002
         """What kubectl prints; StackError with its error output if it fails and `check` is set (else both outputs)."""
-        command = [binaries.kubernetes(tell) / "kubectl", "--kubeconfig", self.kubeconfig, *arguments]
-        done = subprocess.run(command, input=input, text=True, capture_output=True, check=False)
+        done = kubectl(binaries.kubernetes(tell) / "kubectl", self.kubeconfig, *arguments, input=input)
         if check and done.returncode:
             raise StackError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return done.stdout if check else done.stdout + done.stderr

@@ -57,7 +57,7 @@ class Pods:
         return self.stack.folder / "kubelet" / "pods" / self.get(name)["metadata"]["uid"] / "root"
 
     def wait(self, name: str, condition: str) -> None:
-        self.kubectl("wait", f"pod/{name}", f"--for={condition}", "--timeout=30s")
+        self.kubectl("wait", f"pod/{name}", f"--for={condition}", "--timeout=60s")
 
     def logged(self, name: str, text: str) -> str:
         def log_with_text() -> str | None:
@@ -254,8 +254,8 @@ def test_deletion_asks_first_then_insists_and_leaves_nothing(pods: Pods, manner:
     follower: list[str] = []
     follow = threading.Thread(target=lambda: follower.append(pods.kubectl("logs", "-f", "worker", check=False)))
     follow.start()
-    pods.kubectl("delete", "pod", "worker", "--timeout=30s")
-    follow.join(30)
+    pods.kubectl("delete", "pod", "worker", "--timeout=60s")
+    follow.join(60)
     assert "stopping" in follower[0]
     assert not psutil.pid_exists(own)
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
@@ -267,7 +267,7 @@ def test_a_stateful_set_and_a_deployment_scale(pods: Pods):
     common = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template}
     for kind, more in (("StatefulSet", {"serviceName": "web"}), ("Deployment", {})):
         pods.apply({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": {**common, **more}})
-        pods.kubectl("wait", f"{kind}/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=30s")
+        pods.kubectl("wait", f"{kind}/web", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=60s")
         pods.kubectl("scale", f"{kind}/web", "--replicas=1")
-        pods.kubectl("wait", f"{kind}/web", "--for=jsonpath={.status.replicas}=1", "--timeout=30s")
+        pods.kubectl("wait", f"{kind}/web", "--for=jsonpath={.status.replicas}=1", "--timeout=60s")
         pods.kubectl("delete", f"{kind}/web")

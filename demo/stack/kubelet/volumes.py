@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from demo.stack.kubeconfigs import kubeconfig
+from demo.stack.kubectl import kubeconfig
 from demo.stack.kubelet.client import Object
 from demo.stack.kubelet.fields import field
 from demo.stack.kubelet.sources import Data, MissingError, Sources, Token
