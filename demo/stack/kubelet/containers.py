@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from demo.stack.kubelet import probes
-from demo.stack.kubelet.client import ApiError, Object
+from demo.stack.kubelet.client import Object
 from demo.stack.kubelet.environment import Environment, command_line, environment
-from demo.stack.kubelet.sources import MissingError, Sources
+from demo.stack.kubelet.sources import TROUBLE, Sources
 from demo.stack.kubelet.states import ContainerState
 
 FIRST_BACK_OFF = 1.0
@@ -105,7 +105,7 @@ class Container:
         while not self._stopping.is_set():
             try:
                 return await environment(self.pod, self.spec, self._root, self._stack, self._sources)
-            except (MissingError, ApiError, ValueError) as error:
+            except (*TROUBLE, ValueError) as error:
                 self.state.waits("CreateContainerConfigError", str(error))
                 self._changed()
                 await self._stopped_within(1.0)

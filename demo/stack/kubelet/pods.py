@@ -7,18 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from demo.stack.kubelet.client import ApiError, Client, Object
 from demo.stack.kubelet.containers import Container
 from demo.stack.kubelet.node import now
-from demo.stack.kubelet.sources import MissingError, Sources
+from demo.stack.kubelet.sources import TROUBLE, Sources
 from demo.stack.kubelet.states import pod_status, with_transitions
 from demo.stack.kubelet.volumes import Volumes
 
 START_DELAY = "tidegate.dev/start-delay"
 """Pod annotation: how long its containers take to start (image pull, boot), as a duration such as `8s`."""
-TROUBLE = (MissingError, ApiError, aiohttp.ClientError, OSError)
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +29,7 @@ class Pod:
         self.sandbox = stack / "kubelet" / "pods" / self.uid
         self.volumes = Volumes(pod, self.sandbox, sources)
         self._client: Client = sources.client
+        self._path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
         self._start_delay = start_delay
         self._started = now()
         self._change = asyncio.Event()
@@ -104,14 +102,18 @@ class Pod:
         if not any(container.state.identity for container in everything):
             self._life.cancel()
         await asyncio.gather(*(container.stop(grace) for container in everything))
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._life
+        await asyncio.wait([self._life])
         self._reporting.cancel()
-        await self._tell()
-        meta = self.object["metadata"]
+        while not (await self._tell() and await self._removed()):
+            await asyncio.sleep(0.5)
+
+    async def _removed(self) -> bool:
         options = {"gracePeriodSeconds": 0, "preconditions": {"uid": self.uid}}
-        with contextlib.suppress(ApiError):  # 404, 409: somebody else was faster
-            await self._client.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", options)
+        try:
+            await self._client.delete(self._path, options)
+        except TROUBLE as error:
+            return _is_gone(error)
+        return True
 
     async def _report(self) -> None:
         while True:
@@ -128,12 +130,16 @@ class Pod:
         if status == self._told:
             return True
         conditions = with_transitions(status["conditions"], self._conditions)
-        meta = self.object["metadata"]
         body = {"metadata": {"uid": self.uid}, "status": {**status, "conditions": conditions}}
         try:
-            await self._client.patch(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status", body)
-        except (ApiError, aiohttp.ClientError, OSError) as error:
-            log.warning("status of pod %s/%s: %s", meta["namespace"], meta["name"], error)
-            return isinstance(error, ApiError) and error.status in (404, 409)
+            await self._client.patch(f"{self._path}/status", body)
+        except TROUBLE as error:
+            log.warning("status of %s: %s", self._path, error)
+            return _is_gone(error)
         self._told, self._conditions = status, conditions
         return True
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether the API server says that there is no such pod any more, or another of its name."""
+    return isinstance(error, ApiError) and error.status in (404, 409)

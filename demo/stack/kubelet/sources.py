@@ -6,6 +6,8 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import aiohttp
+
 from demo.stack.kubelet.client import LISTED, ApiError, Client, Object
 
 Data = dict[str, bytes]
@@ -13,6 +15,10 @@ Data = dict[str, bytes]
 
 class MissingError(RuntimeError):
     """Something a pod refers to does not exist (yet); the pod waits, and its status says for what."""
+
+
+TROUBLE = (MissingError, ApiError, aiohttp.ClientError, OSError)
+"""What may be over in a second: something is missing, or the API server is away or refuses."""
 
 
 @dataclass
