@@ -120,21 +120,24 @@ GIVE_UP_FOR = 600.0  # seconds until more is tried again: the other bottleneck m
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The most that saturated replicas did at some size, to see whether more of them do more."""
+    """What saturated replicas did at some size, to see whether more of them do more."""
 
     units: float
     rate: float
     failed_at: float | None = None  # when a larger fleet was seen to do no more
 
-    def after(self, units: float, rate: float, at: float) -> "Trial":
-        """With a saturated sample of another size."""
-        if self.failed_at is not None and at - self.failed_at < GIVE_UP_FOR:
-            return self
-        if units >= LARGER * self.units:
-            failed = rate < GAIN * self.rate
-            return Trial(self.units, self.rate, at) if failed else Trial(units, rate)
-        return Trial(units, rate)
-
     def failed(self, now: float) -> bool:
         """Whether more replicas were tried in vain lately."""
         return self.failed_at is not None and now - self.failed_at < GIVE_UP_FOR
+
+
+def tried(trial: Trial | None, units: float, rate: float, sure: bool, now: float) -> Trial | None:
+    """A trial after a sample of a fleet of that size; a larger fleet is judged only when its rate is sure."""
+    if trial is not None and trial.failed(now):
+        return trial
+    if trial is not None and units >= LARGER * trial.units:
+        if not sure:
+            return trial
+        if rate < GAIN * trial.rate:
+            return Trial(trial.units, trial.rate, now)
+    return Trial(units, rate)

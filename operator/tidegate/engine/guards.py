@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tidegate.api.reasons import Reason
 from tidegate.engine import words
+from tidegate.engine.history import HOLE
 from tidegate.engine.observation import GroupState, Reading, ReadingError
 from tidegate.engine.situation import Situation
 
@@ -17,10 +18,7 @@ STALE_READINGS = 3.0
 WARM_READINGS = 3  # two intervals: with one, a rate has no second opinion
 JOINING_FOR = 45.0
 """Seconds in which ready pods without a member may still be joining (a session timeout)."""
-REBALANCE_PATIENCE = 3.0
-SHORTEST_PATIENCE, LONGEST_PATIENCE = 15.0, 60.0
-"""A rebalance three times as long as usual, within these bounds in seconds, no longer stops scaling out: the work waits
-whether or not the group settles."""
+LONGEST_WAIT = 900.0  # seconds: three times what any change has to prove (a promise may be as long as a day)
 NEW_HISTORY = 3  # readings after a jump of offsets
 
 
@@ -74,7 +72,8 @@ def hold_on_unknown_backlog(s: Situation) -> Verdict | None:
     """No partition's lag can be known."""
     if s.count is None:
         return Verdict(Reason.UNKNOWN_BACKLOG, "the group has no partitions to read: its topics do not exist (yet)")
-    if s.count.lag is None and not s.count.beyond:
+    asleep = s.asked == 0 and s.count.arrived > 0  # someone must begin to consume
+    if s.count.lag is None and not s.count.beyond and not asleep:
         return Verdict(
             Reason.UNKNOWN_BACKLOG,
             "the group has no commit and its consumers start at the latest record: no lag before the first commit",
@@ -124,7 +123,7 @@ def hold_on_stalled_transaction(s: Situation) -> Verdict | None:
 
 def hold_while_rebalancing(s: Situation) -> Verdict | None:
     """The numbers move under us. Not for ever: a group that never settles must not freeze a surge."""
-    if not _changing(s) or _unsettled_for(s) > patience(s):
+    if not _changing(s) or s.unsettled_for > s.patience:
         return None
     return Verdict(Reason.REBALANCING, "the group is rebalancing: measured, not judged")
 
@@ -166,9 +165,10 @@ def brake_while_unsettled(s: Situation) -> str | None:
 
 
 def brake_with_short_history(s: Situation) -> str | None:
-    """After a start nobody knows the peak: wait until a whole promise and its lead have been seen."""
-    wanted = s.terms.max_age + s.startup + s.pause
-    return f"only {words.seconds(s.memory.history.span)} were seen" if s.memory.history.span < wanted else None
+    """After a start or a gap nobody knows the peak: wait until a whole promise and its lead have been seen."""
+    wanted = min(LONGEST_WAIT, s.terms.max_age + s.startup + s.pause)
+    seen = s.memory.history.watched(HOLE * s.tick)
+    return f"only {words.seconds(seen)} were seen" if seen < wanted else None
 
 
 def brake_on_stalled_transaction(s: Situation) -> str | None:
@@ -200,18 +200,8 @@ def first_brake(s: Situation) -> str | None:
     return next((why for brake in BRAKES if (why := brake(s)) is not None), None)
 
 
-def patience(s: Situation) -> float:
-    """Seconds for which a rebalance stops judging."""
-    return min(LONGEST_PATIENCE, max(SHORTEST_PATIENCE, REBALANCE_PATIENCE * s.pause))
-
-
 def _changing(s: Situation) -> bool:
     return s.memory.crew.unsettled is not None
-
-
-def _unsettled_for(s: Situation) -> float:
-    since = s.memory.crew.unsettled
-    return s.now - since if since is not None else 0.0
 
 
 def _late(s: Situation) -> bool:

@@ -19,6 +19,7 @@ THIN_BELOW = 1 / 8
 between rows (and exact where arrivals are even), and the rows grow with the logarithm of the span: about 35 for 10
 minutes, 50 for a day."""
 THIN_AT = 16  # rows added before the next thinning: it costs a pass over all rows
+HOLE = 5.0  # readings without an answer, after which nobody can say what the peak was
 
 NO_COMMIT = -1
 
@@ -82,6 +83,15 @@ class History:
     def span(self) -> float:
         """Seconds from the first row to the last."""
         return self.ended[-1] - self.ended[0] if self.ended else 0.0
+
+    def watched(self, hole: float) -> float:
+        """Seconds up to the last row without a hole: a gap of more than `hole` seconds that is not one of thinning."""
+        now = self.ended[-1] if self.ended else 0.0
+        for row in range(len(self) - 1, 0, -1):
+            gap = self.ended[row] - self.ended[row - 1]
+            if gap > hole and gap > 2 * THIN_BELOW * (now - self.ended[row - 1]):
+                return now - self.ended[row]
+        return self.span
 
     def last_high(self, index: int) -> int:
         """The end of a partition in the last row."""

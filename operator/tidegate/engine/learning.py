@@ -84,7 +84,7 @@ def _with_reading(
     keep = max(KEEP_AT_LEAST, terms.max_age + startup_of(memory.startups, terms.startup) + 120.0)
     history = before.add(_row(before, reading, counted), keep)
     full = _full_rate(memory, observation, fleet)
-    look = look_at_group(memory.crew, reading, counted.served, full)
+    look = look_at_group(memory.crew, reading, counted.served, counted.behind, full)
     return replace(
         memory,
         history=history,

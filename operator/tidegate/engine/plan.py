@@ -29,7 +29,7 @@ def path(present: float, stop: float, joins: tuple[tuple[float, float], ...], pa
         if joined > time:
             legs.append(Leg(joined, rate))
         resumes = max(time, joined + pause)
-        if resumes > time or joined > time:
+        if resumes > max(time, joined):
             legs.append(Leg(resumes, 0.0))
         time, rate = resumes, after
     return (*legs, Leg(inf, rate))
@@ -94,6 +94,8 @@ class Queue:
         curve, the records that a change of capacity meets, and the last one.
         """
         last = self.total + self.rate * horizon
+        if last <= 0:
+            return 0.0
         bends = (served_by(legs, leg.until) for leg in legs[:-1])
         works = (*self.work, *(work for work in bends if work < last), last)
         return max(done_after(legs, work) + self.arrived(work) for work in works)

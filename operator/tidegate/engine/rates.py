@@ -1,5 +1,6 @@
 """Arrival and service rates from offsets and the times of their answers."""
 
+import itertools
 from dataclasses import dataclass
 from math import sqrt
 
@@ -53,11 +54,10 @@ class Dispersion:
 
 
 def tick_of(history: History) -> float:
-    """Seconds between the last readings."""
-    rows = min(len(history), 4)
-    if rows < 2:
-        return USUAL_TICK
-    return max(0.1, (history.ended[-1] - history.ended[-rows]) / (rows - 1))
+    """Seconds between readings: the median of the last three gaps, so that a lost reading does not count."""
+    times = history.ended[-4:]
+    gaps = sorted(b - a for a, b in itertools.pairwise(times))
+    return max(0.1, gaps[len(gaps) // 2]) if gaps else USUAL_TICK
 
 
 def arrival_level(history: History, dispersion: Dispersion, tick: float) -> Level | None:

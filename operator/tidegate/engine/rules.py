@@ -3,6 +3,7 @@
 from tidegate.api.reasons import Reason
 from tidegate.engine import words
 from tidegate.engine.guards import Verdict, first_brake
+from tidegate.engine.history import HOLE
 from tidegate.engine.saturation import STALENESS
 from tidegate.engine.situation import Situation
 from tidegate.engine.sizing import (
@@ -52,7 +53,7 @@ def size(s: Situation) -> Verdict:
 
 def _woken(s: Situation) -> Verdict:
     """From zero: any record that was not there when the group went to sleep."""
-    lag = s.backlog.lag or 0
+    lag = s.backlog.lag if s.backlog.lag is not None else s.memory.residue + (s.count.arrived if s.count else 0)
     if lag <= s.memory.residue:
         return Verdict(Reason.ON_TIME, "0 replicas: nothing waits", need=0, desired=0)
     o = outlook(s)
@@ -66,7 +67,7 @@ def _idle(s: Situation) -> bool:
     A transaction marker takes an offset that nobody can commit past, so up to one record a partition may stay for ever.
     """
     history, count = s.memory.history, s.count
-    if s.terms.least > 0 or count is None or count.unknown or first_brake(s):
+    if s.terms.least > 0 or count is None or first_brake(s):
         return False
     row = history.since(history.ended[-1] - _idle_for(s))
     quiet = history.arrived[-1] == history.arrived[row] and history.served[-1] == history.served[row]
@@ -161,14 +162,17 @@ def _falls_behind(s: Situation) -> bool:
 
 
 def _surely(s: Situation) -> float:
-    return max(0.0, s.arrival.rate - CLEARLY * s.arrival.sd) if s.arrival else 0.0
+    """The least the arrivals can be, but for chance; what ages the queue is no chance."""
+    if s.arrival is None:
+        return 0.0
+    return s.arrival.rate if _falls_behind(s) else max(0.0, s.arrival.rate - CLEARLY * s.arrival.sd)
 
 
 def _usual_age(s: Situation) -> float:
-    """The highest age of the time before the last readings, or what auto-commits make of it."""
+    """Twice the median age of the time before the last readings (an auto-commit's ages lie between 0 and that)."""
     history = s.memory.history
-    past = history.age[history.since(history.ended[-1] - USUAL_OVER) : -3]
-    return max(past) if len(past) >= 3 else STALENESS
+    past = sorted(history.age[history.since(history.ended[-1] - USUAL_OVER) : -3])
+    return 2 * past[len(past) // 2] if len(past) >= 3 else STALENESS
 
 
 def _probe_units(s: Situation) -> float:
@@ -185,7 +189,7 @@ def _probe_down(s: Situation) -> int | None:
     fewer = max((n for n in (least, *s.fleet.sizes) if least <= n < s.asked), default=None)
     patient = 2 * max(s.terms.max_age, 2 * s.lead)
     calm = s.count.pace_age is not None and s.count.pace_age <= s.staleness + s.tick
-    return fewer if calm and s.since_change >= patient and s.memory.history.span >= patient else None
+    return fewer if calm and s.since_change >= patient and s.memory.history.watched(HOLE * s.tick) >= patient else None
 
 
 def _ordered(s: Situation, need: int, tail: str, at_risk: bool = False) -> Verdict:
@@ -218,16 +222,7 @@ def _limited(s: Situation, need: int) -> tuple[int, Reason | None]:
 def _said(s: Situation, desired: int, tail: str) -> str:
     """One line a person understands at three in the morning, and can do the arithmetic of."""
     fleet = words.some(desired, "replica") if desired == s.asked else f"{s.asked} → {words.some(desired, 'replica')}"
-    parts = [f"{words.rate(s.arrival.rate)} arrive"] if s.arrival else []
-    if s.per_replica is not None:
-        parts.append(f"one replica does {words.rate(s.per_replica)}")
-    if s.backlog.lag is not None:
-        parts.append(f"{words.some(s.backlog.lag, 'record')} wait{'s' if s.backlog.lag == 1 else ''}")
-    if s.backlog.age is not None:
-        parts.append(f"oldest {words.seconds(s.backlog.age)} of {words.seconds(s.terms.max_age)} allowed")
-    frozen = sorted(s.count.frozen)[:1] if s.count else []
-    stuck = [f"{p.topic}/{p.partition} does not move: a record or a key holds it up" for p in frozen]
-    return f"{fleet}: {'; '.join([', '.join(parts), tail, *stuck])}"
+    return f"{fleet}: {'; '.join([*s.numbers(), tail, *s.troubles()])}"
 
 
 def _outcome(o: Outlook, asked: int) -> str:

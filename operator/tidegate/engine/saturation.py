@@ -5,7 +5,7 @@ Arrival throughput of an idle group says nothing about capacity but a lower boun
 
 from dataclasses import dataclass, replace
 
-from tidegate.engine.capacity import Capacities, Fleet, Learned, Trial, learned_for, with_learned
+from tidegate.engine.capacity import SURE, Capacities, Fleet, Learned, Trial, learned_for, tried, with_learned
 from tidegate.engine.history import History
 from tidegate.engine.rates import service_rate
 
@@ -16,7 +16,7 @@ SATURATED = STALENESS + 2.0
 it may be done and not yet committed."""
 HOLDS_WORK = 0.5  # share of the active partitions that must hold a part of it: one hot partition saturates one consumer
 ALL_HOLD_WORK = 0.9
-SURE_AFTER = 30.0  # seconds: six auto-commits; no longer back does a sample look, no sooner are two fleets compared
+LOOK_BACK = 30.0  # seconds: six auto-commits; an older service says less of the present one
 BOUND_OVER = 15.0  # seconds, and three readings, for a lower bound: shorter ones would take jumps of commits for speed
 HIGHER = 1.05  # a lower bound this far above what was believed is no noise of the measuring
 
@@ -83,17 +83,16 @@ def _sampled(skill: Skill, streak: Streak, work: Work) -> Skill:
 
     Where all partitions hold work every consumer was busy; else only the fullest, and they set the pace.
     """
-    rate, seconds = _done_since(work.history, max(streak.since, work.history.ended[-1] - SURE_AFTER))
+    rate, seconds = _done_since(work.history, max(streak.since, work.history.ended[-1] - LOOK_BACK))
     if rate <= 0:
         return skill
     units = work.fleet.units(work.ready)
     if work.spread >= ALL_HOLD_WORK:
         units = max(units, min(work.ready, work.fleet.ceiling))
-    known = learned_for(skill.capacities, work.template) or Learned(work.template, 0.0)
-    trial = skill.trial
-    if seconds >= SURE_AFTER * 0.9:
-        trial = trial.after(units, rate, work.history.ended[-1]) if trial else Trial(units, rate)
-    return replace(skill, capacities=with_learned(skill.capacities, known.saturated(rate / units)), trial=trial)
+    known = (learned_for(skill.capacities, work.template) or Learned(work.template, 0.0)).saturated(rate / units)
+    sure = seconds > (SURE - 0.5) * work.tick
+    trial = tried(skill.trial, units, min(rate, known.rate * units), sure, work.history.ended[-1])
+    return replace(skill, capacities=with_learned(skill.capacities, known), trial=trial)
 
 
 def _bounded(skill: Skill, work: Work) -> Skill:

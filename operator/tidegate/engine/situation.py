@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from tidegate.engine import words
 from tidegate.engine.backlog import Count
-from tidegate.engine.capacity import Fleet, Learned, learned_for
+from tidegate.engine.capacity import OFF, SURE, Fleet, Learned, learned_for
 from tidegate.engine.decision import Backlog, Basis, Capacity
 from tidegate.engine.learning import Learning
 from tidegate.engine.memory import Memory
@@ -15,6 +16,10 @@ from tidegate.engine.timing import Arrivals, rebalance_of, replicas_on_their_way
 
 STALENESS_OVER = 600.0  # seconds in which commits must have been current once, to tell staleness from a standing queue
 STALENESS_ROWS = 6
+REBALANCE_PATIENCE = 3.0
+SHORTEST_PATIENCE, LONGEST_PATIENCE = 15.0, 60.0
+"""A rebalance three times as long as usual, within these bounds in seconds, no longer stops scaling out: the work waits
+whether or not the group settles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,46 @@ class Situation:
         changed = self.memory.changed_at
         return self.now - changed if changed is not None else float("inf")
 
+    def numbers(self) -> list[str]:
+        """The facts of the arithmetic in words, in at most one piece; none where nothing is known."""
+        parts = [f"{words.rate(self.arrival.rate)} arrive"] if self.arrival else []
+        if self.per_replica is not None:
+            parts.append(f"one replica does {words.rate(self.per_replica)}")
+        if self.backlog.lag is not None:
+            parts.append(f"{words.some(self.backlog.lag, 'record')} wait{'s' if self.backlog.lag == 1 else ''}")
+        if self.backlog.age is not None:
+            allowed = words.seconds(self.terms.max_age)
+            parts.append(f"oldest {words.seconds(self.backlog.age)} of {allowed} allowed")
+        return [", ".join(parts)] if parts else []
+
+    def troubles(self) -> list[str]:
+        """What a person should look at, in words: a partition that stands still, a group that does not settle."""
+        frozen = sorted(self.count.frozen) if self.count else []
+        found = [f"{p.topic}/{p.partition} does not move: a record or a key holds it up" for p in frozen[:1]]
+        if self.terms.rate is not None and self.capacity.basis is Basis.LEARNED:
+            found.append(f"spec.capacity says {words.rate(self.terms.rate)} a replica")
+        if self.unsettled_for > self.patience:
+            found.append(f"the group has been rebalancing for {words.seconds(self.unsettled_for)}")
+        return found
+
+    @property
+    def unsettled_for(self) -> float:
+        """Seconds for which every reading has found the group changing."""
+        since = self.memory.crew.unsettled
+        return self.now - since if since is not None else 0.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a rebalance stops judging."""
+        return min(LONGEST_PATIENCE, max(SHORTEST_PATIENCE, REBALANCE_PATIENCE * self.pause))
+
 
 def situation(learning: Learning, observation: Observation, terms: Terms, now: float) -> Situation:
     """Gather the facts of a step from what it taught."""
     memory, target = learning.memory, observation.target
     tick = tick_of(memory.history)
-    startup, pause = startup_of(memory.startups, terms.startup), rebalance_of(memory.pauses, terms.rebalance)
+    startup = startup_of(memory.startups, terms.startup)
+    pause = rebalance_of(memory.pauses, terms.rebalance, terms.max_age)
     arrival = arrival_level(memory.history, memory.dispersion, tick)
     learned = learned_for(memory.skill.capacities, target.template) if target else None
     changed = memory.changed_at if memory.changed_at is not None else 0.0
@@ -98,12 +137,15 @@ def situation(learning: Learning, observation: Observation, terms: Terms, now: f
 
 
 def _capacity(terms: Terms, learned: Learned | None, startup: float, pause: float) -> Capacity:
-    """A declared capacity wins: the user may know of a limit that has not been met yet."""
-    if terms.rate is not None:
+    """A declared capacity wins, unless saturated replicas do less: a promise is not kept by what is not there."""
+    proven = learned.rate if learned is not None and learned.proven else None
+    if terms.rate is not None and not _falls_short(learned, terms.rate):
         return Capacity(terms.rate, Basis.DECLARED, startup, pause)
-    if learned is not None and learned.proven:
-        return Capacity(learned.rate, Basis.LEARNED, startup, pause)
-    return Capacity(None, Basis.UNKNOWN, startup, pause)
+    return Capacity(proven, Basis.UNKNOWN if proven is None else Basis.LEARNED, startup, pause)
+
+
+def _falls_short(learned: Learned | None, declared: float) -> bool:
+    return learned is not None and learned.samples >= SURE and learned.rate < declared * (1 - OFF)
 
 
 def _staleness(memory: Memory) -> float:

@@ -7,7 +7,7 @@ records that have already arrived, on the capacity of a replica, and on the time
 from dataclasses import dataclass
 
 from tidegate.engine.capacity import Fleet
-from tidegate.engine.history import History
+from tidegate.engine.history import HOLE, History
 from tidegate.engine.plan import Path, Queue, path, queue_of, served_by
 from tidegate.engine.rates import Level, peak_rate
 from tidegate.engine.situation import Situation
@@ -165,7 +165,7 @@ def fits(o: Outlook, history: History, replicas: int, fewer: int) -> bool:
     """Whether the smaller fleet would have carried the peak of the proof time, and stays on time through its pause."""
     window = proof_time(o, replicas, fewer)
     return (
-        history.span >= window
+        history.watched(HOLE * o.tick) >= window
         and peak_rate(history, window, o.tick) <= o.does(fewer) * (1 - HEADROOM_IN)
         and o.peak_after_shrinking(fewer) <= o.bearable
     )

@@ -1,11 +1,12 @@
 """The engine's one function: what was seen becomes a decision and a memory. No I/O, no clock, no randomness."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tidegate.api.lagpolicy import LagPolicySpec
 from tidegate.api.reasons import Reason
 from tidegate.engine.decision import Decision
-from tidegate.engine.guards import NO_NUMBERS, NOT_JUDGED, Verdict, first_objection
+from tidegate.engine.guards import NO_NUMBERS, NOT_JUDGED, Guard, Verdict, first_objection
 from tidegate.engine.learning import learn
 from tidegate.engine.memory import Memory
 from tidegate.engine.observation import Observation
@@ -25,11 +26,19 @@ def step(memory: Memory, observation: Observation, spec: LagPolicySpec, now: flo
     terms = terms_of(spec)
     learned = learn(memory, observation, terms, now)
     s = situation(learned, observation, terms, now)
-    verdict = first_objection(s, NO_NUMBERS) or within_limits(s) or first_objection(s, NOT_JUDGED) or size(s)
+    verdict = _held(s, NO_NUMBERS) or within_limits(s) or _held(s, NOT_JUDGED) or size(s)
     memory = replace(learned.memory, backlog=s.backlog)
     if verdict.replicas == 0:
         memory = replace(memory, residue=s.backlog.lag or 0)
     return _decision(s, verdict), memory
+
+
+def _held(s: Situation, guards: Iterable[Guard]) -> Verdict | None:
+    """The first objection, with what is known nevertheless."""
+    verdict = first_objection(s, guards)
+    if verdict is None:
+        return None
+    return verdict._replace(message="; ".join([verdict.message, *s.numbers(), *s.troubles()]))
 
 
 def _decision(s: Situation, verdict: Verdict) -> Decision:

@@ -7,7 +7,10 @@ from typing import NamedTuple
 from tidegate.engine.observation import GroupState, Pod, Reading, Target
 
 USUAL_STARTUP = 30.0  # seconds, until a pod was seen to start: image present, a runtime to warm up
-USUAL_REBALANCE = 10.0  # seconds, until one was seen: eager rebalances of classic groups take 10 s and more
+USUAL_REBALANCE = 10.0  # seconds, until one was seen: eager rebalances of classic groups take 10 s and more …
+USUAL_REBALANCE_SHARE = 0.25
+"""… but no more than this share of maxAge: with a pause as long as the promise nothing could ever be changed, and so no
+pause ever be seen."""
 REMEMBERED = 8  # samples: enough for a maximum that is typical, few enough to forget a bad day
 LONGEST_STARTUP = 600.0  # a pod that took longer had another problem than its start (or lost readiness in between)
 LONGEST_PAUSE = 120.0
@@ -21,14 +24,15 @@ def startup_of(samples: Sequence[float], declared: float | None) -> float:
     return declared if declared is not None else max(samples, default=USUAL_STARTUP)
 
 
-def rebalance_of(samples: Sequence[float], declared: float | None) -> float:
+def rebalance_of(samples: Sequence[float], declared: float | None, max_age: float) -> float:
     """Rebalance pause: as declared, else midway between mean and worst; two samples do not yet outweigh the prior."""
     if declared is not None:
         return declared
+    prior = min(USUAL_REBALANCE, USUAL_REBALANCE_SHARE * max_age)
     if not samples:
-        return USUAL_REBALANCE
+        return prior
     if len(samples) <= 2:
-        return max(*samples, (sum(samples) + USUAL_REBALANCE) / (len(samples) + 1))
+        return max(*samples, (sum(samples) + prior) / (len(samples) + 1))
     return (max(samples) + sum(samples) / len(samples)) / 2
 
 
@@ -73,8 +77,8 @@ def look_at_pods(crew: Crew, target: Target, now: float) -> Look:
     return Look(_disturbed(after, now, began) if changed else after, startups)
 
 
-def look_at_group(crew: Crew, reading: Reading, served: float, full_rate: float | None) -> Look:
-    """Notice members that changed and a pause that ends: a stable group that commits again.
+def look_at_group(crew: Crew, reading: Reading, served: float, waiting: float, full_rate: float | None) -> Look:
+    """Notice members that changed and a pause that ends: a stable group that commits again, or has nothing to do.
 
     `served` is what was committed since the last reading, `full_rate` what the group does when saturated, None where it
     is not known to be. The part of the last interval that was worked is taken off the pause.
@@ -88,9 +92,10 @@ def look_at_group(crew: Crew, reading: Reading, served: float, full_rate: float 
     else:
         after = replace(crew, unsettled=None)
     pauses: tuple[float, ...] = ()
-    if after.paused is not None and reading.state is not GroupState.REBALANCING and served > 0:
-        pauses = _pause(crew, after.paused, at, served, full_rate)
-        after = replace(after, paused=None)
+    if after.paused is not None and reading.state is not GroupState.REBALANCING:
+        pauses = _pause(crew, after.paused, at, served, full_rate) if served > 0 else ()
+        over = served > 0 or waiting == 0 or at - after.paused > LONGEST_PAUSE
+        after = replace(after, paused=None) if over else after
     members = reading.members if reading.members is not None else crew.members
     return Look(replace(after, members=members, read=at), pauses=pauses)
 
@@ -147,7 +152,7 @@ def replicas_on_their_way(target: Target, changed_at: float, startup: float, now
     unborn = max(0, missing - len(waiting))
     since = ([changed_at] * unborn + waiting)[:missing]
     patience = max(STUCK_AFTER, STUCK_STARTUPS * startup)
-    stuck = sum(now - born > patience and born >= newest_ready for born in since)
+    stuck = sum(now - born > patience and born > newest_ready for born in since)
     coming = [born for born in since if now - born <= patience]
     within = max((startup - (now - born) for born in coming), default=0.0)
     return Arrivals(len(coming), max(0.0, within), stuck)

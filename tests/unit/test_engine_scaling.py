@@ -1,0 +1,455 @@
+"""Out, in, and not at all, as time lines in a small world of partitions, pods and pauses (engine_world)."""
+
+import itertools
+import re
+
+import pytest
+
+from tests.unit.engine_world import T0, Line, World, pods, spec, surge
+from tidegate.api import Reason
+from tidegate.engine import Basis, GroupState, Memory, Pod, Target
+
+FLASH = surge(base=60, peak=480, start=60, rise=60, hold=60, fall=60)
+
+
+def changes(world: World) -> list[tuple[int, int]]:
+    return [(before, after) for _, before, after in world.changes]
+
+
+# --- the demo's story: eightfold within a minute, promise 30 s, consumers of 100/s
+
+
+def test_without_scaling_the_flash_crowd_is_late():
+    """The world's own check: what follows could not pass by itself."""
+    world = World(arrivals=FLASH, max_age=30)
+    world.run(spec("30s", most=12, mode="Paused"), 330)
+    assert world.late_share > 0.5
+    assert not world.changes
+
+
+@pytest.mark.parametrize("commits", [0.0, 5.0], ids=["commits at once", "auto-commit"])
+@pytest.mark.parametrize("startup", [3, 8], ids=lambda s: f"start-up {s} s")
+@pytest.mark.parametrize("tick", [2, 5], ids=lambda s: f"a look every {s} s")
+def test_a_flash_crowd_is_served_on_time_without_being_told_the_capacity(commits, startup, tick):
+    world = World(arrivals=FLASH, startup=lambda i: startup + 0.7 * (i % 3), pause=3, commits=commits, tick=tick)
+    world.run(spec("30s", most=12), 330)
+    assert world.late_share <= 0.01
+    assert max(after for _, after in changes(world)) >= 4
+    assert world.replicas <= 2
+    assert len(world.changes) <= 8
+    first = world.changes[0][0]
+    assert first - 66 <= 20, "more than one replica can do arrives from second 66 on"
+    assert world.memory.skill.capacities[0].rate == pytest.approx(100, rel=0.15)
+
+
+def test_the_second_flash_crowd_of_a_group_that_is_known_is_answered_within_three_looks():
+    twice = lambda t: FLASH(t) if t < 400 else FLASH(t - 400)  # noqa: E731
+    world = World(arrivals=twice, startup=lambda i: 5, pause=3)
+    world.run(spec("30s", most=12), 730)
+    second = next(at for at, before, after in world.changes if at > 400 and after > before)
+    assert second - 466 <= 15
+    assert world.late_share <= 0.01
+    assert world.replicas <= 2
+
+
+def test_a_step_of_eight_times_is_one_jump_and_the_rest_when_the_capacity_is_known():
+    world = World(arrivals=lambda t: 50 if t < 60 else 400, startup=lambda i: 5, pause=3)
+    world.run(spec("30s", most=12, recordsPerSecond=100), 300)
+    assert changes(world)[0] in [(1, 6), (1, 12)]
+    assert world.late_share <= 0.01
+    assert len(world.changes) <= 2
+
+
+def test_a_replica_that_is_enough_stays_alone_for_hours():
+    world = World(arrivals=lambda t: 70 + 15 * ((t * 7919) % 13 - 6) / 6, dt=0.5)
+    world.run(spec("30s", most=12), 3 * 3600)
+    assert not world.changes
+    assert world.log[-1][1].reason is Reason.ON_TIME
+
+
+def test_a_queue_within_the_promise_is_no_reason_to_scale():
+    """The deadline is a buffer: 5 % too much for a minute is 3 s of work."""
+    world = World(arrivals=lambda t: 105 if 60 < t < 120 else 60, max_age=60)
+    world.run(spec("60s", most=12, recordsPerSecond=100), 300)
+    assert not world.changes
+
+
+def test_a_slow_overload_is_answered_before_the_promise_breaks_and_not_much_sooner():
+    world = World(arrivals=lambda t: 60 if t < 60 else 112, max_age=60, startup=lambda i: 20, pause=5)
+    world.run(spec("60s", most=12, recordsPerSecond=100, startup="20s", rebalance="5s"), 900)
+    assert world.late_share == 0
+    assert world.changes[0][0] > 120
+    assert changes(world)[0] == (1, 2)
+
+
+def test_the_message_lets_a_person_redo_the_arithmetic():
+    world = World(arrivals=lambda t: 60 if t < 60 else 390)
+    policy = spec("30s", most=12, recordsPerSecond=100, startup="5s", rebalance="3s")
+    world.run(policy, 70)
+    decision = next(d for _, d in world.log if d.replicas)
+    assert decision.message.startswith("1 → 6 replicas: ")
+    assert re.search(
+        r"39\d/s arrive, one replica does 100/s, [1-9,]+\d* records wait, oldest \d+s of 30s allowed", decision.message
+    )
+    assert (decision.need, decision.desired, decision.partitions, decision.ceiling) == (6, 6, 12, 12)
+
+
+# --- no order twice
+
+
+def test_nothing_is_ordered_again_while_pods_start():
+    world = World(arrivals=lambda t: 60 if t < 60 else 400, startup=lambda i: 25, pause=3, max_age=60)
+    world.run(spec("60s", most=12, recordsPerSecond=100, startup="25s", rebalance="3s"), 88)
+    assert len(world.changes) == 1
+    assert world.log[-1][1].reason is Reason.STARTING
+
+
+def test_a_need_that_grows_much_while_pods_start_is_ordered():
+    world = World(arrivals=lambda t: 60 if t < 60 else 150 if t < 75 else 900, startup=lambda i: 25, max_age=60)
+    world.run(spec("60s", most=12, recordsPerSecond=100, startup="25s", rebalance="3s"), 100)
+    assert changes(world) == [(1, 2), (2, 12)]
+
+
+def test_pods_that_never_become_ready_are_no_capacity_and_no_reason_for_more():
+    world = World(arrivals=lambda t: 60 if t < 60 else 250, startup=lambda i: 5 if i < 2 else 1e9, pause=3)
+    world.run(spec("30s", most=12, recordsPerSecond=100), 900)
+    assert changes(world) == [(1, 3), (3, 4)], "one more try, as one of the first two did start"
+    decision = world.log[-1][1]
+    assert decision.reason is Reason.PODS_NOT_STARTING
+    assert decision.at_risk is Reason.PROMISE_BROKEN
+    assert "did not start" in decision.message
+
+
+def test_where_other_pods_start_one_that_does_not_is_no_obstacle():
+    world = World(arrivals=lambda t: 60 if t < 60 else 250 if t < 300 else 560, startup=lambda i: 1e9 if i == 1 else 5)
+    world.run(spec("30s", most=12, recordsPerSecond=100), 420)
+    assert world.replicas >= 6
+
+
+def test_replicas_that_get_no_pod_at_all_do_not_start_either():
+    """A quota or an admission webhook refuses the pods: there is nothing to count but the wish."""
+    line = Line(spec(recordsPerSecond=100, most=12), replicas=1)
+    line.see(dict.fromkeys(range(12), (0, 0, 0)))
+    line.replicas, line.pods = 4, pods(1)
+    for second in range(5, 120, 5):
+        line.see(dict.fromkeys(range(12), (0, 8 * second, 30 * second)))
+    assert line.last.reason is Reason.PODS_NOT_STARTING
+    assert line.last.replicas is None
+
+
+# --- limits
+
+
+def test_the_partition_ceiling_limits_and_the_need_goes_beyond_it():
+    world = World(arrivals=lambda t: 60 if t < 60 else 700, partitions=6)
+    world.run(spec("30s", most=32, recordsPerSecond=100), 200)
+    decision = world.log[-1][1]
+    assert world.replicas == 6
+    assert decision.limited_by is Reason.PARTITIONS
+    assert decision.need > 6
+    assert decision.desired == 6
+    assert decision.at_risk is not None
+
+
+def test_the_maximum_limits_to_the_largest_useful_size():
+    world = World(arrivals=lambda t: 60 if t < 60 else 900)
+    world.run(spec("30s", most=5, recordsPerSecond=100), 200)
+    assert world.replicas == 4, "a fifth replica of 12 partitions would have none that the fullest could spare"
+    assert world.log[-1][1].limited_by is Reason.MAX_REPLICAS
+
+
+def test_the_minimum_is_kept_and_said():
+    world = World(arrivals=lambda t: 10, replicas=6)
+    world.run(spec("30s", least=3, most=12, recordsPerSecond=100), 300)
+    decision = world.log[-1][1]
+    assert world.replicas == 3
+    assert (decision.need, decision.desired, decision.limited_by) == (1, 3, Reason.MIN_REPLICAS)
+
+
+def test_under_the_range_assignor_the_largest_topic_is_the_ceiling():
+    line = Line(spec(recordsPerSecond=100, most=32))
+    for second in range(0, 40, 5):
+        two = {("a", p): (0, 10 * second, 400 * second) for p in range(4)} | {("b", 0): (0, 0, 0), ("b", 1): (0, 0, 0)}
+        line.see(two, assignor="range")
+    assert line.last.ceiling == 4
+    line.see(two, assignor="cooperative-sticky")
+    assert line.last.ceiling == 6
+
+
+def test_consumers_in_each_replica_divide_the_ceiling():
+    world = World(arrivals=lambda t: 10)
+    world.run(spec(most=32, consumersPerReplica=5), 30)
+    assert world.log[-1][1].ceiling == 3
+
+
+# --- in, slowly and carefully
+
+
+def test_a_short_low_does_not_scale_in():
+    world = World(arrivals=lambda t: 50 if 200 < t < 225 else 350, replicas=4, max_age=30)
+    world.run(spec("30s", most=12, recordsPerSecond=100), 400)
+    assert not world.changes
+
+
+def test_a_load_that_comes_and_goes_is_averaged_by_the_queue():
+    world = World(arrivals=lambda t: 350 if t % 60 < 40 else 50, replicas=6, max_age=30)
+    world.run(spec("30s", most=12, recordsPerSecond=100), 1200)
+    assert len(world.changes) <= 2
+    assert world.late_share == 0
+
+
+def test_nothing_is_scaled_in_while_a_backlog_is_drained():
+    world = World(arrivals=lambda t: 500 if t < 90 else 50, replicas=4, max_age=120)
+    world.run(spec("2m", most=4, recordsPerSecond=100), 105)
+    assert not world.changes
+    assert world.log[-1][1].backlog.lag > 0
+    world.run(spec("2m", most=4, recordsPerSecond=100), 600)
+    assert world.replicas == 1
+    assert world.late_share == 0
+
+
+def test_a_change_must_settle_before_the_next_one_in():
+    world = World(arrivals=lambda t: max(50.0, 500 - t), replicas=6, max_age=30)
+    world.run(spec("30s", most=12, recordsPerSecond=100), 700)
+    assert world.replicas == 1
+    times = [at for at, *_ in world.changes]
+    assert all(later - sooner >= 30 for sooner, later in itertools.pairwise(times))
+
+
+def test_only_useful_sizes_are_ordered():
+    world = World(arrivals=FLASH, startup=lambda i: 5)
+    world.run(spec("30s", most=12), 330)
+    assert {after for _, after in changes(world)} <= {1, 2, 3, 4, 6, 12}
+
+
+# --- what is learned
+
+
+def test_capacity_is_not_learned_from_an_idle_group():
+    world = World(arrivals=lambda t: 20)
+    world.run(spec(), 600)
+    assert world.log[-1][1].capacity.basis is Basis.UNKNOWN
+    assert world.log[-1][1].capacity.per_replica is None
+
+
+def test_a_declared_capacity_wins_over_a_higher_one_that_is_seen():
+    world = World(arrivals=lambda t: 150, capacity=100, max_age=60)
+    world.run(spec("60s", recordsPerSecond=60, most=12), 120)
+    capacity = world.log[-1][1].capacity
+    assert (capacity.per_replica, capacity.basis) == (60, Basis.DECLARED)
+    assert world.replicas == 3
+
+
+def test_a_declared_capacity_that_is_not_there_gives_way_to_what_is_measured():
+    world = World(arrivals=lambda t: 150, capacity=40, max_age=60)
+    world.run(spec("60s", recordsPerSecond=60, most=12), 400)
+    decision = world.log[-1][1]
+    assert decision.capacity.basis is Basis.LEARNED
+    assert decision.capacity.per_replica == pytest.approx(40, rel=0.1)
+    assert world.replicas >= 4
+    assert "spec.capacity says 60/s a replica" in decision.message
+
+
+def test_a_capacity_that_halves_is_learned_and_answered():
+    world = World(arrivals=lambda t: 330, replicas=4, max_age=60)
+    world.memory = Memory.load('{"v":1,"capacities":[["v1",100,true]]}')
+    world.run(spec("60s", most=12), 120)
+    assert not world.changes
+    world.capacity = 50
+    world.run(spec("60s", most=12), 400)
+    assert world.replicas >= 8
+    assert world.memory.skill.capacities[0].rate == pytest.approx(50, rel=0.1)
+    assert world.log[-1][1].backlog.age < 60
+
+
+def test_a_deploy_starts_from_the_old_capacity_and_learns_its_own():
+    world = World(arrivals=lambda t: 250, replicas=3, max_age=60)
+    world.memory = Memory.load('{"v":1,"capacities":[["v1",100,true]]}')
+    world.run(spec("60s", most=12), 60)
+    world.template, world.capacity = "v2", 60
+    for pod in world.pods:
+        pod.template = "v2"
+    assert world.run(spec("60s", most=12), 5).capacity.per_replica == 100
+    world.run(spec("60s", most=12), 300)
+    assert {c.template: round(c.rate, -1) for c in world.memory.skill.capacities} == {"v1": 100, "v2": 60}
+    assert world.log[-1][1].backlog.age < 60
+
+
+def test_nothing_is_learned_while_two_versions_run():
+    line = Line(spec(), replicas=2)
+    line.pods = (Pod("a", T0 - 600, T0 - 590, "v1"), Pod("b", T0 - 600, T0 - 590, "v2"))
+    for second in range(0, 120, 5):
+        line.see({0: (0, 100 * second, 9000 + 300 * second)})
+    assert line.memory.skill.capacities == ()
+
+
+def test_commits_that_stand_still_do_not_make_the_capacity_collapse():
+    world = World(arrivals=lambda t: 90 if t < 120 else 300, commits=5.0, replicas=1, max_age=60)
+    world.run(spec("60s", most=12), 700)
+    rates = [d.capacity.per_replica for _, d in world.log if d.capacity.per_replica]
+    assert rates
+    assert all(75 <= rate <= 125 for rate in rates)
+
+
+def test_startup_and_pause_are_learned_from_pods_and_service():
+    world = World(arrivals=surge(90, 500, 60, 30, 120, 30), startup=lambda i: 12, pause=6, max_age=60)
+    world.run(spec("60s", most=12), 400)
+    capacity = world.log[-1][1].capacity
+    assert capacity.startup == pytest.approx(12, abs=1)
+    assert capacity.rebalance == pytest.approx(6, abs=3)
+
+
+def test_declared_times_are_used_as_they_are():
+    world = World(arrivals=FLASH)
+    world.run(spec("30s", most=12, startup="7s", rebalance="4s"), 330)
+    assert {(d.capacity.startup, d.capacity.rebalance) for _, d in world.log} == {(7, 4)}
+
+
+def test_more_replicas_that_do_no_more_work_end_the_attempts():
+    """A database behind the consumers gives 150/s, whoever asks."""
+    world = World(arrivals=lambda t: 60 if t < 60 else 400, startup=lambda i: 5, pause=3, max_age=60, partitions=48)
+    policy = spec("60s", most=48)
+    for _ in range(120):
+        world.capacity = 150 / max(1, len(world.members))
+        world.run(policy, 5)
+    assert world.replicas <= 16
+    assert world.log[-1][1].reason is Reason.NOT_EFFECTIVE
+    assert len(world.changes) <= 5
+
+
+# --- unknown capacity
+
+
+def test_a_group_that_falls_behind_is_doubled_and_its_capacity_learned():
+    world = World(arrivals=lambda t: 60 if t < 60 else 160, max_age=60, startup=lambda i: 5, pause=3)
+    world.run(spec("60s", most=12), 200)
+    assert changes(world)[0] == (1, 2)
+    assert world.late_share == 0
+    assert world.log[-1][1].capacity.basis is Basis.LEARNED
+
+
+def test_replicas_that_idle_are_taken_back_step_by_step():
+    world = World(arrivals=lambda t: 30, replicas=6, max_age=30)
+    world.run(spec("30s", most=12), 900)
+    assert changes(world) == [(6, 4), (4, 3), (3, 2), (2, 1)]
+    assert world.late_share == 0
+
+
+# --- zero
+
+
+def test_the_last_replica_goes_after_a_minute_without_a_record():
+    world = World(arrivals=lambda t: 40 if t < 60 else 0)
+    world.run(spec(least=0, most=12, recordsPerSecond=100), 110)
+    assert world.replicas == 1
+    world.run(spec(least=0, most=12, recordsPerSecond=100), 60)
+    assert world.replicas == 0
+    assert world.log[-1][1].need == 0
+
+
+def test_with_a_minimum_of_one_the_last_replica_stays():
+    world = World(arrivals=lambda t: 40 if t < 60 else 0)
+    world.run(spec(least=1, most=12, recordsPerSecond=100), 900)
+    assert not world.changes
+
+
+def test_any_record_wakes_the_group_from_zero():
+    world = World(arrivals=lambda t: 0 if t < 120 else 0.2, replicas=0, partitions=1)
+    policy = spec(least=0, most=12)
+    world.run(policy, 120)
+    assert not world.changes
+    world.run(policy, 15)
+    assert world.replicas == 1
+    world.run(policy, 60)
+    assert world.log[-1][1].backlog.lag == 0
+
+
+def test_a_flood_at_zero_is_answered_in_full_when_the_capacity_is_known():
+    world = World(arrivals=lambda t: 0 if t < 60 else 350, replicas=0)
+    world.run(spec(least=0, most=12, recordsPerSecond=100), 70)
+    assert changes(world)[0][0] == 0
+    assert world.replicas >= 4
+
+
+def test_a_transaction_marker_at_the_end_neither_keeps_the_group_awake_nor_wakes_it():
+    line = Line(spec(least=0))
+    for _ in range(24):
+        line.see(dict.fromkeys(range(3), (0, 99, 100)))
+    assert line.last.replicas == 0
+    line.replicas, line.pods = 0, ()
+    for _ in range(20):
+        line.see(dict.fromkeys(range(3), (0, 99, 100)), state=GroupState.EMPTY)
+        assert line.last.replicas is None
+    line.memory = Memory.load(line.memory.dump())
+    assert line.see(dict.fromkeys(range(3), (0, 99, 100))).replicas is None, "known after a restart"
+    assert line.see({0: (0, 99, 101), 1: (0, 99, 100), 2: (0, 99, 100)}).replicas == 1
+
+
+def test_at_zero_without_any_commit_the_first_record_wakes():
+    """`latest` consumers that never ran have no commit: somebody must begin."""
+    line = Line(spec(least=0), replicas=0)
+    for _ in range(5):
+        line.see({0: (0, None, 500)}, state=GroupState.ABSENT)
+        assert line.last.replicas is None
+    assert line.see({0: (0, None, 501)}, state=GroupState.ABSENT).replicas == 1
+
+
+def test_a_single_record_that_nobody_commits_is_no_marker_while_it_is_new():
+    line = Line(spec(least=0))
+    for second in range(0, 300, 5):
+        line.see({0: (0, second, second + 1)})
+    assert line.last.replicas is None
+
+
+# --- restarts and edits
+
+
+def test_a_restart_in_the_surge_keeps_the_capacity_and_scales_nothing_in():
+    world = World(arrivals=FLASH, startup=lambda i: 5)
+    policy = spec("30s", most=12)
+    world.run(policy, 140)
+    surged, known = world.replicas, world.memory.skill.capacities[0].rate
+    assert surged >= 4
+    world.memory = Memory.load(world.memory.dump())
+    world.run(policy, 30)
+    assert world.replicas >= surged
+    assert world.log[-1][1].capacity.per_replica == pytest.approx(known, rel=0.05)
+    world.run(policy, 300)
+    assert world.late_share <= 0.01
+    assert world.replicas <= 2
+
+
+def test_an_edit_of_the_promise_takes_effect_at_the_next_step():
+    world = World(arrivals=lambda t: 60 if t < 60 else 115, max_age=600)
+    world.run(spec("10m", most=12, recordsPerSecond=100), 200)
+    assert not world.changes
+    decision = world.run(spec("15s", most=12, recordsPerSecond=100), 5)
+    assert decision.reason is Reason.SURGE
+    assert decision.replicas >= 2
+
+
+def test_a_person_who_scales_is_seen_and_given_time():
+    world = World(arrivals=lambda t: 50, replicas=1)
+    policy = spec("30s", most=12, recordsPerSecond=100)
+    world.run(policy, 120)
+    world.scale(6)
+    world.run(policy, 25)
+    assert world.replicas == 6
+    world.run(policy, 120)
+    assert world.replicas == 1
+
+
+def test_the_same_inputs_give_the_same_outputs():
+    def play() -> list[tuple[str, int | None]]:
+        world = World(arrivals=FLASH)
+        world.run(spec("30s", most=12), 300)
+        return [(d.message, d.replicas) for _, d in world.log]
+
+    assert play() == play()
+
+
+def test_ready_pods_beyond_what_is_asked_are_no_error():
+    line = Line(spec(recordsPerSecond=100))
+    for second in range(0, 60, 5):
+        line.see({0: (0, 10 * second, 10 * second)}, target=Target(1, pods(3)))
+    assert line.last.replicas is None
