@@ -76,9 +76,3 @@ def test_no_broker_at_all_is_an_error_of_the_connection(three: Stack, source: So
     assert isinstance(error, ReadingError)
     assert error.reason is Reason.CONNECTION_FAILED
     assert "refused" in error.message
-
-    for broker in range(3):  # a majority has to be there before one serves
-        three.kafka._spawn(three.kafka._nodes[broker])
-    for broker in range(3):
-        three.kafka.start(broker)
-    eventually(lambda: isinstance(source.read([wanted])[wanted], Reading), 60)
