@@ -16,6 +16,7 @@ from tidegate.sources.kafka.trouble import Trouble
 from tidegate.sources.shape import ConnectionInfo, Source, WantedGroup
 
 BUDGET_SECONDS = 4.0  # of a whole cycle
+GROUP_SECONDS = 0.0003  # more for each group: decoding thousands must not count as the broker's slowness
 FEATURES = {  # what we make use of: the key of a request, and the version from which it can do that
     "BatchedOffsetFetch": (9, 8),  # KIP-709
     "BatchedFindCoordinator": (10, 4),  # KIP-699
@@ -62,7 +63,8 @@ class KafkaSource:
     def read(self, wanted: Collection[WantedGroup]) -> dict[WantedGroup, Reading | ReadingError]:
         """One cycle; see Source."""
         before = self._wire.answers
-        cycle = Cycle(self._cluster, wanted, time.monotonic(), self._budget)
+        budget = self._budget + GROUP_SECONDS * len(wanted)
+        cycle = Cycle(self._cluster, wanted, time.monotonic(), budget)
         try:
             self._wire.run(cycle.run())
             found = fold(cycle)
@@ -77,6 +79,11 @@ class KafkaSource:
             return self._wire.run(self._describe())
         except Trouble as trouble:
             return ReadingError(Reason.CONNECTION_FAILED, trouble.words, time.time())
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far."""
+        return self._wire.requests
 
     def close(self) -> None:
         """End every connection."""

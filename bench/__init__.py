@@ -1,0 +1,1 @@
+"""Benchmarks against real parts; each prints a table and writes build/bench/NAME.json."""
