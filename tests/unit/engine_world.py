@@ -136,7 +136,7 @@ class World:
         for index in range(len(self.members)):
             mine = self.parts[index :: len(self.members)]
             budget = self.capacity * self.dt
-            for round_ in (1, 2, 3):
+            for _ in range(3):  # what the full ones leave goes to the others
                 hungry = [part for part in mine if part.end - part.done > 1e-9]
                 if not hungry or budget < 1e-9:
                     break
@@ -270,7 +270,7 @@ class Line:
     last: Decision | None = None
 
     def see(self, offsets: dict | None = None, after: float = 5.0, target=None, objection=None, **reading) -> Decision:
-        """One look: `offsets` by partition of topic `points` or by (topic, partition), as (start, committed, end[, high])."""
+        """One look: `offsets` by partition of topic `points` or (topic, partition): (start, committed, end[, high])."""
         return self.look(self.reading(offsets or {0: (0, 0, 0)}, after, **reading), 0.0, target, objection)
 
     def look(self, reading, after: float = 5.0, target=None, objection=None) -> Decision:

@@ -385,6 +385,20 @@ def test_a_transaction_marker_at_the_end_neither_keeps_the_group_awake_nor_wakes
     assert line.see({0: (0, 99, 101), 1: (0, 99, 100), 2: (0, 99, 100)}).replicas == 1
 
 
+def test_the_record_that_woke_a_group_is_waited_for_however_long_its_consumer_starts():
+    line = Line(spec(least=0), replicas=1, pods=(Pod("slow", T0, None, "v1"),))
+    for _ in range(20):
+        line.see({0: (0, 99, 100)}, state=GroupState.EMPTY)
+        assert line.last.replicas is None
+    line.pods = (Pod("slow", T0, line.now, "v1"),)
+    for _ in range(10):
+        line.see({0: (0, 99, 100)})
+        assert line.last.replicas is None
+    for _ in range(60):
+        line.see({0: (0, 100, 100)})
+    assert line.last.replicas == 0
+
+
 def test_at_zero_without_any_commit_the_first_record_wakes():
     """`latest` consumers that never ran have no commit: somebody must begin."""
     line = Line(spec(least=0), replicas=0)

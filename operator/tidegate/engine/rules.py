@@ -65,14 +65,16 @@ def _idle(s: Situation) -> bool:
     """Whether the last replica may go: no record came or was done for a while, and what is left cannot be consumed.
 
     A transaction marker takes an offset that nobody can commit past, so up to one record a partition may stay for ever.
+    To call it a marker, consumers must have been there all that time: for one that still starts it is its first record.
     """
-    history, count = s.memory.history, s.count
-    if s.terms.least > 0 or count is None or first_brake(s):
+    history, count, while_ = s.memory.history, s.count, _idle_for(s)
+    if s.terms.least > 0 or count is None or not s.ready or s.on_their_way.coming or first_brake(s):
         return False
-    row = history.since(history.ended[-1] - _idle_for(s))
+    row = history.since(history.ended[-1] - while_)
     quiet = history.arrived[-1] == history.arrived[row] and history.served[-1] == history.served[row]
-    seen = history.span >= _idle_for(s) and s.since_change >= _idle_for(s)
-    return seen and quiet and all(share.lag <= 1 and not share.blocked for share in count.shares)
+    manned = s.now - (s.memory.crew.changed or 0.0) >= while_ and s.since_change >= while_
+    left = all(share.lag <= 1 and not share.blocked for share in count.shares)
+    return history.span >= while_ and quiet and manned and left
 
 
 def _idle_for(s: Situation) -> float:
@@ -112,7 +114,7 @@ def _shrunk(s: Situation, o: Outlook) -> Verdict | None:
             return None
         window = proof_time(o, s.asked, fewer)
         if s.since_change >= window and fits(o, s.memory.history, s.asked, fewer):
-            tail = f"{fewer} carried the peak of the last {words.seconds(window)}"
+            tail = f"{fewer} would have carried the peak of the last {words.seconds(window)}"
             limit = Reason.MIN_REPLICAS if floor < fewer else None
             return Verdict(Reason.DRAINED, _said(s, fewer, tail), fewer, floor, fewer, limit)
     return None
@@ -132,9 +134,7 @@ def _floor(s: Situation, o: Outlook) -> int:
 
 
 def _probed(s: Situation) -> Verdict:
-    """Nobody knows what a replica can do: double where the group falls behind, step down where it idles: both show
-    it.
-    """
+    """Nobody knows what a replica can do: doubling where the group falls behind, a step down where it idles, shows."""
     if s.fleet is None or s.count is None:
         return _stay(s, None, Reason.ON_TIME, "the capacity of a replica is not known yet")
     if _falls_behind(s):
@@ -194,6 +194,8 @@ def _probe_down(s: Situation) -> int | None:
 
 def _ordered(s: Situation, need: int, tail: str, at_risk: bool = False) -> Verdict:
     desired, limit = _limited(s, need)
+    if limit is not None:
+        tail = f"{tail}; {need} needed, {_limit_in_words(s, limit)}"
     if desired == s.asked:
         return _stay(s, need, limit or Reason.ON_TIME, tail, at_risk)
     return Verdict(Reason.SURGE, _said(s, desired, tail), desired, need, desired, limit, at_risk)
@@ -219,6 +221,14 @@ def _limited(s: Situation, need: int) -> tuple[int, Reason | None]:
     return max(least, useful, min(s.asked, bound)), limit
 
 
+def _limit_in_words(s: Situation, limit: Reason) -> str:
+    if limit is Reason.MIN_REPLICAS:
+        return f"spec.replicas.min is {s.terms.least}"
+    if limit is Reason.MAX_REPLICAS or s.fleet is None:
+        return f"spec.replicas.max is {s.terms.most}"
+    return f"{words.some(s.fleet.partitions, 'partition')} feed at most {words.some(s.fleet.ceiling, 'replica')}"
+
+
 def _said(s: Situation, desired: int, tail: str) -> str:
     """One line a person understands at three in the morning, and can do the arithmetic of."""
     fleet = words.some(desired, "replica") if desired == s.asked else f"{s.asked} → {words.some(desired, 'replica')}"
@@ -229,7 +239,7 @@ def _outcome(o: Outlook, asked: int) -> str:
     peak = o.peak()
     if peak == float("inf"):
         return f"{words.some(o.coming, 'replica')} to come"
-    return f"with {asked} none gets older than {_age(peak)}"
+    return f"with {asked} none gets older than {_age(peak)}" if peak >= 1 else "nothing has to wait"
 
 
 def _age(seconds: float) -> str:

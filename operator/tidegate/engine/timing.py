@@ -74,7 +74,7 @@ def look_at_pods(crew: Crew, target: Target, now: float) -> Look:
     changed = not first and (bool(new) or len(ready) != crew.working)
     began = min((pod.ready_since for pod in new if pod.ready_since), default=now) if new else _midway(crew.seen, now)
     after = replace(crew, ready=frozenset(known), working=len(ready), seen=now)
-    return Look(_disturbed(after, now, began) if changed else after, startups)
+    return Look(_disturbed(after, now, began, crew.working > 0) if changed else after, startups)
 
 
 def look_at_group(crew: Crew, reading: Reading, served: float, waiting: float, full_rate: float | None) -> Look:
@@ -87,7 +87,7 @@ def look_at_group(crew: Crew, reading: Reading, served: float, waiting: float, f
     changing = is_changing(crew, reading)
     after = crew
     if changing:
-        after = _disturbed(crew, at, _midway(crew.read, at))
+        after = _disturbed(crew, at, _midway(crew.read, at), crew.working > 0)
         after = replace(after, unsettled=crew.unsettled if crew.unsettled is not None else at)
     else:
         after = replace(crew, unsettled=None)
@@ -116,8 +116,10 @@ def _pause(crew: Crew, began: float, at: float, served: float, full_rate: float 
     return (min(max(0.0, whole - worked), LONGEST_PAUSE),)
 
 
-def _disturbed(crew: Crew, now: float, began: float) -> Crew:
-    return replace(crew, changed=now, paused=crew.paused if crew.paused is not None else began)
+def _disturbed(crew: Crew, now: float, began: float, working: bool) -> Crew:
+    """A change: it pauses the group, unless nobody worked before (then its first members only start)."""
+    paused = crew.paused if crew.paused is not None else began if working else None
+    return replace(crew, changed=now, paused=paused)
 
 
 def _midway(before: float | None, now: float) -> float:
