@@ -10,22 +10,39 @@ POLICY_CONDITIONS = ("Ready", "Observing", "ScalingLimited", "PartitionBound", "
 """All that a LagPolicy has, from the first visit on."""
 
 
-def condition(kind: str, status: Truth | bool, reason: Reason, message: str, generation: int, now: float) -> Condition:
-    """A condition as of `now` (epoch seconds)."""
+Said = tuple[Truth | bool, str, str]
+"""Status, reason (a Reason, or a word that a newer version wrote) and message of a condition."""
+
+UNKNOWN: Said = (Truth.UNKNOWN, Reason.PENDING, "not known yet")
+"""What is said of a condition on the first visit."""
+
+
+def condition(
+    kind: str,
+    status: Truth | bool,
+    reason: str,
+    message: str,
+    generation: int,
+    now: float,
+    before: Condition | None = None,
+) -> Condition:
+    """A condition as of `now` (epoch seconds); its transition time moves only when its status does."""
     truth = status if isinstance(status, Truth) else Truth.TRUE if status else Truth.FALSE
+    text = cut(message)
+    if before and (truth, reason, text, generation) == _content(before):
+        return before
     return Condition(
         type=kind,
         status=truth,
         observed_generation=generation,
-        last_transition_time=moment(now),
+        last_transition_time=before.last_transition_time if before and before.status is truth else moment(now),
         reason=reason,
-        message=cut(message),
+        message=text,
     )
 
 
-def unknown(kind: str, generation: int, now: float) -> Condition:
-    """A condition about which nothing is known yet."""
-    return condition(kind, Truth.UNKNOWN, Reason.PENDING, "not known yet", generation, now)
+def _content(known: Condition) -> tuple[Truth, str, str, int]:
+    return known.status, known.reason, known.message, known.observed_generation
 
 
 def set_condition(conditions: Sequence[Condition], new: Condition) -> tuple[Condition, ...]:

@@ -13,10 +13,11 @@ from time import time
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
+import stamina
 from kubernetes.aio.client import ApiClient
 
 from tidegate.api import API_VERSION, Reason, Resource
-from tidegate.cluster.server import FAILURES, path_of, request, words
+from tidegate.cluster.server import FAILURES, path_of, request, status_of, transient, words
 from tidegate.cluster.times import micro_time
 
 logger = logging.getLogger(__name__)
@@ -141,10 +142,14 @@ class Recorder:
         await self._queue.join()
 
     async def _write(self, now: float, event: Event) -> None:
-        path = path_of("events.k8s.io", "v1", "events", event.namespace)
+        path, body = path_of("events.k8s.io", "v1", "events", event.namespace), event.wire(self._instance, now)
         try:
-            await request(self._api, "POST", path, body=event.wire(self._instance, now))
+            async for attempt in stamina.retry_context(on=transient, attempts=3, timeout=None, wait_max=1.0):
+                with attempt:
+                    await request(self._api, "POST", path, body=body)
         except FAILURES as error:
+            if status_of(error) == 409:
+                return  # the answer to the first attempt was lost: it is there
             logger.warning("cannot write an Event about %s %s: %s", event.about.kind, event.about.name, words(error))
         except Exception:
             logger.exception("cannot write an Event about %s %s", event.about.kind, event.about.name)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tidegate.api import Condition, LagPolicy, LagPolicyStatus, Reason, Truth
-from tidegate.cluster.conditions import POLICY_CONDITIONS, condition, find, set_condition, unknown
+from tidegate.cluster.conditions import POLICY_CONDITIONS, UNKNOWN, Said, condition
 from tidegate.cluster.scaling import Scaled
 from tidegate.engine.decision import Decision
 from tidegate.engine.observation import Objection, Observation, ReadingError
@@ -57,26 +57,21 @@ class Outcome:
         return self.policy.metadata.generation
 
 
-Said = tuple[Truth | bool, Reason, str]
-"""Status, reason and message of a condition."""
-
-
 def conditions_of(outcome: Outcome, old: LagPolicyStatus) -> tuple[Condition, ...]:
-    """All conditions, as of this cycle."""
-    conditions = old.conditions
-    for kind in POLICY_CONDITIONS:
-        before = find(conditions, kind) or unknown(kind, outcome.generation, outcome.now)
-        said = _JUDGES[kind](outcome, before)
-        now = condition(kind, *said, outcome.generation, outcome.now) if said else _seen_again(before, outcome)
-        conditions = set_condition(conditions, now)
-    return conditions
+    """All conditions, as of this cycle, sorted."""
+    known = {c.type: c for c in old.conditions}
+    judged = {kind: _judged(kind, outcome, known.get(kind)) for kind in POLICY_CONDITIONS}
+    return tuple(c for _, c in sorted((known | judged).items()))
 
 
-def _seen_again(before: Condition, outcome: Outcome) -> Condition:
-    return before.model_copy(update={"observed_generation": outcome.generation})
+def _judged(kind: str, outcome: Outcome, before: Condition | None) -> Condition:
+    said = _JUDGES[kind](outcome, before)
+    if said is None:
+        said = (before.status, before.reason, before.message) if before else UNKNOWN
+    return condition(kind, *said, outcome.generation, outcome.now, before)
 
 
-def _ready(outcome: Outcome, before: Condition) -> Said | None:
+def _ready(outcome: Outcome, before: Condition | None) -> Said | None:
     """Whether Tidegate does its job here."""
     decision, observation = outcome.decision, outcome.observation
     problem = outcome.problem or observation.objection
@@ -85,11 +80,11 @@ def _ready(outcome: Outcome, before: Condition) -> Said | None:
     if isinstance(observation.reading, ReadingError) or decision.reason in NEEDS_A_PERSON:
         return False, decision.reason, decision.message
     if decision.reason in UNDECIDED:
-        return None if before.status is Truth.TRUE else (Truth.UNKNOWN, decision.reason, decision.message)
+        return None if before and before.status is Truth.TRUE else (Truth.UNKNOWN, decision.reason, decision.message)
     return True, Reason.DRY_RUN if decision.dry_run else Reason.READY, decision.message
 
 
-def _observing(outcome: Outcome, _: Condition) -> Said | None:
+def _observing(outcome: Outcome, _: Condition | None) -> Said | None:
     """Whether readings are fresh and whole."""
     reading, decision = outcome.observation.reading, outcome.decision
     if isinstance(reading, ReadingError):
@@ -99,7 +94,7 @@ def _observing(outcome: Outcome, _: Condition) -> Said | None:
     return True, Reason.OBSERVED, f"{some(len(reading.partitions), 'partition')} read, whole and fresh"
 
 
-def _scaling_limited(outcome: Outcome, _: Condition) -> Said | None:
+def _scaling_limited(outcome: Outcome, _: Condition | None) -> Said | None:
     """Whether a limit of the policy keeps the replicas from the need."""
     decision = outcome.decision
     if decision.need is None or decision.desired is None:
@@ -121,7 +116,7 @@ def _limit(outcome: Outcome) -> str:
             return f"the number of partitions ({decision.partitions})"
 
 
-def _partition_bound(outcome: Outcome, _: Condition) -> Said | None:
+def _partition_bound(outcome: Outcome, _: Condition | None) -> Said | None:
     """Whether there are too few partitions for the need."""
     decision = outcome.decision
     if decision.need is None or decision.ceiling is None:
@@ -131,7 +126,7 @@ def _partition_bound(outcome: Outcome, _: Condition) -> Said | None:
     return bound, Reason.PARTITIONS if bound else Reason.WITHIN_LIMITS, f"{partitions}, the need is {decision.need}"
 
 
-def _at_risk(outcome: Outcome, _: Condition) -> Said | None:
+def _at_risk(outcome: Outcome, _: Condition | None) -> Said | None:
     """Whether the promise is broken or about to be, or retention deletes waiting records."""
     decision = outcome.decision
     if decision.at_risk is not None:
@@ -168,7 +163,7 @@ def _unknown_without_reading(outcome: Outcome) -> Said | None:
     return (Truth.UNKNOWN, reading.reason, reading.message) if isinstance(reading, ReadingError) else None
 
 
-_JUDGES: dict[str, Callable[[Outcome, Condition], Said | None]] = {
+_JUDGES: dict[str, Callable[[Outcome, Condition | None], Said | None]] = {
     "Ready": _ready,
     "Observing": _observing,
     "ScalingLimited": _scaling_limited,

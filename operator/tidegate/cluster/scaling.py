@@ -53,6 +53,7 @@ class _Attempt:
     replicas: int
     seen: Workload
     stale: bool = False
+    unanswered: bool = False
 
     async def write(self) -> Scaled | Objection:
         if self.stale:
@@ -60,9 +61,13 @@ class _Attempt:
             if isinstance(now, Objection):
                 return now
             if now.uid != self.seen.uid or now.replicas != self.seen.replicas:
-                return Scaled(now, written=False)
+                return Scaled(now, written=self._is_ours(now))
             self.seen = now
         return await self._patch()
+
+    def _is_ours(self, now: Workload) -> bool:
+        """Whether a write that got no answer has come through."""
+        return self.unanswered and now.uid == self.seen.uid and now.replicas == self.replicas
 
     async def _patch(self) -> Scaled | Objection:
         resource = await self.discovery.find(self.ref.api_version, self.ref.kind)
@@ -82,5 +87,6 @@ class _Attempt:
 
     def may_be_repeated(self, error: Exception) -> bool:
         """Whether to try again; then the target is read first, as what was seen may be old (or already written)."""
+        self.unanswered = self.unanswered or transient(error)
         self.stale = status_of(error) == 409 or transient(error)
         return self.stale

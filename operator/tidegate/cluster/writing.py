@@ -85,8 +85,9 @@ class Bucket:
     _full_at: float = 0.0
 
     def wait(self, now: float) -> float:
-        """Seconds until the next one may go; 0 now."""
-        return max(0.0, self._full_at - now - (self.burst - 1) / self.rate)
+        """Seconds until the next one may go; 0 now. Less than a millisecond is now: it would not move a clock."""
+        left = self._full_at - now - (self.burst - 1) / self.rate
+        return left if left > 0.001 else 0.0
 
     def take(self, now: float) -> None:
         """One goes."""
