@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.wire_fake import OLD, FakeGroup, FakeKafka, FakeTopic, fake_kafka
+from tests.waiting import eventually
 from tidegate.api import Reason
 from tidegate.engine.observation import GroupState, Offsets, PartitionId, Reading, ReadingError
 from tidegate.sources import WantedGroup
@@ -195,6 +196,16 @@ def test_a_broker_that_is_down_fails_its_groups_until_they_have_moved(two: FakeK
     assert isinstance(readings[B], ReadingError)
     two.groups["b"].coordinator = 0
     assert whole(source.read([B])[B])
+
+
+def test_a_broker_that_throttles_is_left_alone_until_its_time_is_over(kafka: FakeKafka):
+    source = source_of(kafka)
+    source.read([A])
+    kafka.throttle = 200
+    assert "throttles" in words(source.read([A])[A])
+    kafka.throttle = 0
+    eventually(lambda: whole(source.read([A])[A]), every=0.05)
+    assert kafka.connections == 1
 
 
 def test_a_list_that_fails_fails_the_groups_of_that_broker_alone(two: FakeKafka):

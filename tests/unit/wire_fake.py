@@ -85,6 +85,7 @@ class FakeKafka:
         self.list_errors: dict[int, int] = {}  # by broker
         self.offset_errors: dict[tuple[str, int], deque[int]] = defaultdict(deque)  # by partition, one an answer
         self.delays: dict[int, float] = {}  # seconds, by broker: how long it thinks about each OffsetFetch
+        self.throttle = 0  # milliseconds that an answer to OffsetFetch asks the client to be silent for
         self.drops: deque[str] = deque()  # requests that are answered by hanging up, once each
         self.asked: list[tuple[int, str]] = []  # every request: broker and name
         self.connections = 0
@@ -266,14 +267,14 @@ def _offset_fetch(kafka: FakeKafka, broker: int, request: Any, version: int) -> 
             OffsetFetchResponse.OffsetFetchResponseTopic.OffsetFetchResponsePartition,
         )
         error, topics = _commits(kafka, request.group_id, request.topics, kinds, version)
-        return OffsetFetchResponse(throttle_time_ms=0, topics=topics, error_code=error, version=version)
+        return OffsetFetchResponse(throttle_time_ms=kafka.throttle, topics=topics, error_code=error, version=version)
     kind = OffsetFetchResponse.OffsetFetchResponseGroup
     kinds = kind.OffsetFetchResponseTopics, kind.OffsetFetchResponseTopics.OffsetFetchResponsePartitions
     groups = []
     for asked in request.groups:
         error, topics = _commits(kafka, asked.group_id, asked.topics, kinds, version)
         groups.append(kind(group_id=asked.group_id, topics=topics, error_code=error, version=version))
-    return OffsetFetchResponse(throttle_time_ms=0, groups=groups, version=version)
+    return OffsetFetchResponse(throttle_time_ms=kafka.throttle, groups=groups, version=version)
 
 
 def _commits(kafka: FakeKafka, name: str, topics: Any, kinds: tuple[Any, Any], version: int) -> tuple[int, list[Any]]:

@@ -36,8 +36,7 @@ async def fetch(wire: Wire, address: Address, asked: Asked, deadline: float) -> 
     before it.
     """
     try:
-        versions = await wire.versions(address, deadline)
-        if versions.api_version(OffsetFetchRequest, max_version=NAMED) >= BATCHED:
+        if await wire.version(address, OffsetFetchRequest, deadline, most=NAMED) >= BATCHED:
             return _of_all(asked, await wire.ask(address, _batch(asked), deadline))
     except Trouble as trouble:
         return dict.fromkeys(asked, trouble)

@@ -11,6 +11,7 @@ from tidegate.sources.kafka.trouble import Trouble, of_group
 from tidegate.sources.kafka.wire import Wire
 
 BATCHED = 4  # the version of FindCoordinator that takes many groups
+NEWEST = 6
 
 
 class Coordinators:
@@ -61,8 +62,8 @@ class Coordinators:
         return troubles
 
     async def _ask(self, groups: list[str], deadline: float) -> list[tuple[str, Any]]:
-        versions = await self._topics.versions(deadline)
-        if versions.api_version(FindCoordinatorRequest) >= BATCHED:
+        nearest = self._topics.nearest()
+        if await self._wire.version(nearest, FindCoordinatorRequest, deadline, most=NEWEST) >= BATCHED:
             request = FindCoordinatorRequest(
                 key_type=CoordinatorType.GROUP, coordinator_keys=groups, min_version=BATCHED
             )

@@ -67,6 +67,7 @@ class Logs:
         if now >= self._starts_due:
             self._starts_due = now + START_SECONDS
             self._starts.clear()
+            self._highs = {topic.name: self._highs[topic.name] for topic in topics if topic.name in self._highs}
         return [topic for topic in topics if not self._start(topic)]
 
     def _start(self, topic: Topic) -> list[int] | None:

@@ -93,7 +93,7 @@ class KafkaSource:
     async def _describe(self) -> ConnectionInfo:
         topics, deadline = self._cluster.topics, time.monotonic() + self._budget
         await topics.look(deadline)
-        versions = await topics.versions(deadline)
+        versions = await self._wire.versions(topics.nearest(), deadline)
         return ConnectionInfo(topics.cluster_id, len(topics.brokers), _version(versions), _features(versions))
 
 

@@ -73,7 +73,7 @@ class Topics:
         topic = self._known.get(name)
         if isinstance(topic, Topic):
             return topic
-        raise topic or of_topic(UNKNOWN_TOPIC, name)
+        raise (topic or of_topic(UNKNOWN_TOPIC, name)).with_traceback(None)
 
     def exists(self, name: str) -> bool:
         """Whether there is such a topic, as far as this connection's user may know."""
@@ -103,15 +103,9 @@ class Topics:
                 break
         raise Unreachable("; ".join(troubles) or "no broker is known", refused=any(troubles.values()))
 
-    async def versions(self, deadline: float) -> Any:
-        """The protocol versions of a broker that answers (kafka-python's BrokerVersionData). Raises Unreachable."""
-        trouble = Unreachable("no broker is known")
-        for address in self._by_readiness():
-            try:
-                return await self._wire.versions(address, deadline)
-            except Unreachable as failed:
-                trouble = failed
-        raise trouble
+    def nearest(self) -> Address:
+        """The broker that is asked first."""
+        return self._by_readiness()[0]
 
     def _by_readiness(self) -> list[Address]:
         known = dict.fromkeys((*self.brokers.values(), *self._bootstrap))

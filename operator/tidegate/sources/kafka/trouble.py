@@ -137,6 +137,13 @@ def _slow(error: BaseException) -> tuple[str, bool]:
     return "no answer in time", False
 
 
+def _throttled(error: BaseException) -> tuple[str, bool]:
+    return (
+        "it throttles us for a while: raise the request quota of this connection's user or of client id tidegate",
+        False,
+    )
+
+
 def _version(error: BaseException) -> tuple[str, bool]:
     return f"it is too old or no Kafka broker: {error}", True
 
@@ -168,6 +175,7 @@ _KINDS: tuple[tuple[type[BaseException], Callable[[BaseException], tuple[str, bo
     (errors.IllegalSaslStateError, _no_sasl),
     (errors.IncompatibleBrokerVersion, _version),
     (errors.UnsupportedVersionError, _version),
+    (errors.NodeNotReadyError, _throttled),
     (errors.KafkaTimeoutError, _slow),
     (errors.RequestTimedOutError, _slow),
     (TimeoutError, _slow),

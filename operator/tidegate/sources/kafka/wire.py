@@ -59,8 +59,13 @@ class Wire:
         self.answers = 0
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end."""
-        result: T = self._net.run(work)
+        """Run a coroutine to its end, after what came since the last time: ends of connections and of waits."""
+
+        async def settled() -> T:
+            await self._net.sleep(0)
+            return await work
+
+        result: T = self._net.run(settled)
         return result
 
     async def together(self, jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T | Trouble]:
@@ -79,7 +84,7 @@ class Wire:
         try:
             timeout = max(deadline - time.monotonic(), 0.001) * 1000
             response = await connection.send_request(request, request_timeout_ms=timeout)
-        except errors.KafkaError as error:
+        except Exception as error:  # whatever kafka-python meets, the broker is what cannot be read
             late = isinstance(error, errors.RequestTimedOutError | errors.KafkaTimeoutError)
             if reused and connection.closed and not late:
                 return await self.ask(address, request, deadline)
@@ -89,8 +94,16 @@ class Wire:
         return Answer(response, time.time())
 
     async def versions(self, address: Address, deadline: float) -> Any:
-        """The broker's versions of the protocol (kafka-python's BrokerVersionData)."""
+        """The broker's versions of the protocol (kafka-python's BrokerVersionData). Raises Unreachable."""
         return (await self._connection(address, deadline)).broker_version_data
+
+    async def version(self, address: Address, request: Any, deadline: float, most: int) -> int:
+        """The newest version, up to `most`, of a request that the broker and we know. Raises Unreachable."""
+        versions = await self.versions(address, deadline)
+        try:
+            return int(versions.api_version(request, max_version=most))
+        except errors.IncompatibleBrokerVersion as error:
+            raise unreachable(error, str(address)) from error
 
     def is_open(self, address: Address) -> bool:
         """Whether a connection is there."""
@@ -121,7 +134,7 @@ class Wire:
         link = self._links.setdefault(address, _Link())
         if link.opening is None or (link.opening.is_done and not self.is_open(address)):
             if link.trouble and self.rests(address):
-                raise link.trouble
+                raise link.trouble.with_traceback(None)
             link.opening = self._net.call_soon_with_future(self._opened(address, deadline))
         return await link.opening
 
