@@ -45,9 +45,8 @@ class Front:
         return web.json_response(text=body, status=status)
 
     async def _pass_on(self, got: web.Request) -> tuple[int, str]:
-        headers = {
-            name: got.headers[name] for name in ("Accept", "Content-Type", "Authorization") if name in got.headers
-        }
+        kept = ("Accept", "Content-Type", "Authorization")
+        headers = {name: got.headers[name] for name in kept if name in got.headers}
         async with (
             aiohttp.ClientSession() as session,
             session.request(
@@ -70,8 +69,8 @@ def space(stack: Stack, namespace: str) -> Space:
 
 
 @pytest.fixture
-async def front(stack: Stack) -> AsyncIterator[Front]:
-    yield Front(await configuration(stack))
+async def front(stack: Stack) -> Front:
+    return Front(await configuration(stack))
 
 
 @pytest.fixture
@@ -183,9 +182,9 @@ async def test_what_waits_is_overtaken_by_what_matters_and_dropped_with_its_poli
     assert space.policy("other").status == LagPolicyStatus()
 
 
-async def test_an_event_that_is_lost_does_not_stop_the_next(api: ApiClient, front: Front, space: Space):
+async def test_an_event_that_is_refused_does_not_stop_the_next(api: ApiClient, front: Front, space: Space):
     recorder = Recorder(api, "tidegate-0")
-    front.faults = [500]
+    front.faults = [400, 503]
     about = About.resource(space.policy())
     for reason in (Reason.SURGE, Reason.DRAINED):
         recorder.tell(Event(about, EventType.NORMAL, reason, reason))
@@ -193,3 +192,4 @@ async def test_an_event_that_is_lost_does_not_stop_the_next(api: ApiClient, fron
     await asyncio.wait_for(recorder.drain(), 20)
     task.cancel()
     assert [event["reason"] for event in space.events("points")] == ["Drained"]
+    assert front.writes == 3
