@@ -236,6 +236,14 @@ def test_a_topic_whose_end_went_back_is_looked_at_anew(kafka: FakeKafka):
     assert after.partitions[PartitionId("orders", 0)] == Offsets(0, 4, 1, 1)
 
 
+def test_a_group_with_commits_that_is_not_listed_is_empty_and_not_absent(kafka: FakeKafka):
+    for group in kafka.groups.values():
+        group.state = ""
+    kafka.groups["b"].commits.clear()
+    readings = source_of(kafka).read([A, B])
+    assert [readings[one].state for one in (A, B)] == [GroupState.EMPTY, GroupState.ABSENT]
+
+
 def test_an_old_broker_is_asked_group_by_group():
     with fake_kafka(versions=OLD) as kafka:
         orders(kafka, 0, 0)

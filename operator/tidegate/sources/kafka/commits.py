@@ -64,6 +64,11 @@ def committed(commits: Commits, topic: Topic, named: bool) -> list[int | None]:
     return offsets
 
 
+def has_any(commits: Commits) -> bool:
+    """Whether there is a commit at all."""
+    return any(one.committed_offset != NO_COMMIT for partitions in commits.topics.values() for one in partitions)
+
+
 def _batch(asked: Asked) -> Any:
     shared: dict[str, Any] = {}
     groups = [_Group(group_id=group, topics=_structs(topics, _GroupTopic, shared)) for group, topics in asked.items()]

@@ -2,7 +2,7 @@
 
 from tidegate.api.lagpolicy import Isolation
 from tidegate.engine.observation import GroupState, Offsets, PartitionId, Reading
-from tidegate.sources.kafka.commits import Commits, committed
+from tidegate.sources.kafka.commits import Commits, committed, has_any
 from tidegate.sources.kafka.cycle import Cycle
 from tidegate.sources.kafka.groups import Described
 from tidegate.sources.kafka.topics import Topic
@@ -48,8 +48,8 @@ def _reading(cycle: Cycle, one: WantedGroup) -> Reading:
 
 def _state(cycle: Cycle, group: str, found: Commits) -> GroupState:
     listed = cycle.listed(group)
-    if listed is None:  # some brokers do not list a group that has commits but never had a member
-        return GroupState.EMPTY if found.topics and cycle.asked[group] is None else GroupState.ABSENT
+    if listed is None:  # not every kind of broker lists a group that has commits but never had a member
+        return GroupState.EMPTY if has_any(found) else GroupState.ABSENT
     if listed.type.lower() == "share":
         raise Trouble(f"group {group} is a share group, whose backlog is not the distance between two offsets")
     if listed.state is not None:

@@ -16,7 +16,7 @@ from tidegate.sources.kafka.trouble import UNKNOWN_TOPIC, Trouble, Unreachable, 
 from tidegate.sources.kafka.wire import Answer, Wire
 
 REFRESH_SECONDS = 10.0  # new partitions are seen within that, and two cycles
-PER_BROKER_SECONDS = 1.5  # before another broker is asked
+PER_BROKER_SECONDS = 2.0  # before another broker is asked
 NO_ID = UUID(int=0)  # what a broker says that knows no topic ids (KIP-516, before 3.1)
 
 matches = lru_cache(maxsize=1 << 16)(topic_matches)

@@ -24,7 +24,7 @@ from tidegate.sources.kafka.trouble import Trouble, Unreachable, unreachable
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 1.5  # for TCP, TLS and authentication together, while others wait
+CONNECT_SECONDS = 2.0  # for TCP, TLS and authentication together, while others wait
 BACKOFF = 0.25, 5.0  # seconds before a broker that failed is tried again: at first, and at most
 REFUSED_BACKOFF = 30.0  # where it would not let us in: accounts get locked by eager clients
 LARGEST = 512 << 20  # bytes of an answer
