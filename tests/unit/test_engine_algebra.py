@@ -1,8 +1,10 @@
 """Rules that are algebra, for any numbers: packing, plans, rates, memory, and a step that never surprises."""
 
 import itertools
+import re
 from array import array
 from math import ceil, inf, isfinite
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -361,3 +363,11 @@ def test_arrays_of_a_history_are_never_changed_in_place():
     past.add(Row(T0 + 200, T0 + 200, 400.0, 400.0, 0.0, 0.0, [400], [400], {}, {}), 600.0)
     assert past.ended == before
     assert ceil(past.span) == 145
+
+
+def test_the_example_of_the_engines_page_runs(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "engine.md").read_text()
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(example, "docs/engine.md", "exec"), {})
+    said = capsys.readouterr().out
+    assert said.startswith("OnTime 2 replicas: 130/s arrive")

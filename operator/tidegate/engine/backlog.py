@@ -102,14 +102,14 @@ def aligned(history: History, reading: Reading) -> tuple[History, Mapping[Partit
     New and recreated partitions count as empty until now; a truncated one keeps what is left of its past. A partition
     of a topic that was not watched before has no known past: its records count as older than the history.
     """
+    if _goes_on_as_it_is(history, reading):
+        return history, {}
     index = {partition: i for i, partition in enumerate(history.partitions)}
     fresh = {
         partition: partition in index
         for partition, offsets in reading.partitions.items()
         if partition not in index or not _goes_on(history, index[partition], offsets, reading.topic_ids)
     }
-    if not fresh and len(history.partitions) == len(reading.partitions):
-        return history, fresh
     columns = [
         _past(history, index.get(partition), partition in fresh, partition, reading) for partition in reading.partitions
     ]
@@ -117,11 +117,24 @@ def aligned(history: History, reading: Reading) -> tuple[History, Mapping[Partit
     return history.over(reading, columns, positions), fresh
 
 
+def _goes_on_as_it_is(history: History, reading: Reading) -> bool:
+    """The same partitions of the same topics, and no end went back: nearly every reading."""
+    now = reading.partitions
+    if len(now) != len(history.partitions) or history.topic_ids != reading.topic_ids:
+        return False
+    ends = zip(history.partitions, history.last_highs(), strict=False)
+    return all(partition in now and _high(now[partition]) >= end for partition, end in ends)
+
+
 def _goes_on(history: History, index: int, offsets: Offsets, topic_ids: Mapping[str, str]) -> bool:
     topic = history.partitions[index].topic
-    return history.topic_ids.get(topic) == topic_ids.get(topic) and (
-        max(offsets.high, offsets.end) >= history.last_high(index)
-    )
+    same = history.topic_ids.get(topic) == topic_ids.get(topic)
+    return same and (not len(history) or _high(offsets) >= history.last_highs()[index])
+
+
+def _high(offsets: Offsets) -> int:
+    """The high watermark. Two calls bring it and the LSO: a marker written in between gives an LSO above it."""
+    return offsets.high if offsets.high >= offsets.end else offsets.end
 
 
 def _past(history: History, index: int | None, fresh: bool, partition: PartitionId, reading: Reading) -> Sequence[int]:
@@ -130,32 +143,33 @@ def _past(history: History, index: int | None, fresh: bool, partition: Partition
     if index is not None and not fresh:
         return history.column(index)
     if topic not in history.topic_ids:
-        return [max(offsets.high, offsets.end)] * len(history)
+        return [_high(offsets)] * len(history)
     if index is None or history.topic_ids[topic] != reading.topic_ids.get(topic):
         return [offsets.start] * len(history)
-    return [min(end, offsets.high) for end in history.column(index)]  # truncated
+    return [min(end, _high(offsets)) for end in history.column(index)]  # truncated
 
 
 def _shares(reading: Reading, history: History, fresh: Mapping[PartitionId, bool], from_start: bool) -> Iterator[Share]:
-    first = not len(history)
-    pace = history.mean_pace()
+    first, pace, ends = not len(history), history.mean_pace(), history.last_highs()
     for index, partition in enumerate(history.partitions):
         offsets = reading.partitions[partition]
-        high = max(offsets.high, offsets.end)  # two calls: a marker written in between gives LSO > HW
+        start, committed, end, _ = offsets
+        high, new = _high(offsets), first or partition in fresh
         position = _position(offsets, high, from_start)
-        new = first or partition in fresh
         before = NO_COMMIT if new else history.positions[index]
-        lag = max(0, offsets.end - position) if position != NO_COMMIT else 0
+        known = position != NO_COMMIT
+        lag = end - position if known and end > position else 0
+        lost = start - committed if committed is not None and committed < start else 0
         yield Share(
             partition=partition,
             position=position,
             high=high,
-            end=offsets.end,
+            end=end,
             lag=lag,
-            blocked=min(high - offsets.end, high - position) if position != NO_COMMIT else 0,
-            lost=_lost(offsets, compacted=partition.topic in reading.compacted),
-            arrived=0 if new else high - history.last_high(index),
-            served=max(0, position - max(before, offsets.start)) if before != NO_COMMIT != position else 0,
+            blocked=high - max(end, position) if known and high > end else 0,
+            lost=lost if partition.topic not in reading.compacted else 0,
+            arrived=0 if new else high - ends[index],
+            served=max(0, position - max(before, start)) if known and before != NO_COMMIT else 0,
             age=_age(reading, history, index, position, high, pace) if lag else None,
             restarted=position < before or fresh.get(partition, False),
         )
@@ -165,12 +179,6 @@ def _position(offsets: Offsets, high: int, from_start: bool) -> int:
     if offsets.committed is None:
         return offsets.start if from_start else NO_COMMIT
     return NO_COMMIT if offsets.committed > high else max(offsets.committed, offsets.start)
-
-
-def _lost(offsets: Offsets, compacted: bool) -> int:
-    if offsets.committed is None or compacted:
-        return 0
-    return max(0, offsets.start - offsets.committed)
 
 
 def _age(reading: Reading, history: History, index: int, position: int, high: int, pace: float) -> float | None:

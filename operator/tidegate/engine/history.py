@@ -93,9 +93,9 @@ class History:
                 return now - self.ended[row]
         return self.span
 
-    def last_high(self, index: int) -> int:
-        """The end of a partition in the last row."""
-        return self.highs[index - len(self.partitions)]
+    def last_highs(self) -> array[int]:
+        """The end of every partition in the last row."""
+        return self.highs[len(self.highs) - len(self.partitions) :] if self.ended else self.highs
 
     def column(self, index: int) -> array[int]:
         """The end of one partition in every row."""

@@ -19,6 +19,8 @@ LEAST_MARGIN = 6.0
 least 6 s (a reading and its jitter), at most a quarter of maxAge."""
 GROWTH = 0.05  # head room over the measured arrival rate: an undershoot costs a second stop at a high age
 RECOVER_TO = 0.5  # of maxAge: where a new fleet must have brought the age within one maxAge after it began to work
+TOLERANCE, MOST_TOLERATED = 0.05, 3.0
+"""Of maxAge, and seconds: where even the largest fleet is late, one that is late by so little more is not enlarged."""
 WORTH = 0.9  # an order must lower the highest age to this share of what it would be without
 MUCH_LARGER = 1.5  # while pods start, only a need this much larger than what was asked for is worth another stop
 HEADROOM_IN = 0.1  # of the smaller fleet's capacity, kept free over the peak that was seen
@@ -134,7 +136,7 @@ def size_up(o: Outlook, growth: float) -> int:
     left = max(0.0, o.queue.total + o.queue.rate * resumes - served_by(o.path(o.fleet.ceiling), resumes))
     debt = max(0.0, left - arrivals * RECOVER_TO * o.max_age) / o.max_age
     least = o.fleet.size_for((arrivals + debt) / o.rate)
-    best = max(o.bearable, o.peak(o.fleet.ceiling) + min(3.0, 0.05 * o.max_age))
+    best = max(o.bearable, o.peak(o.fleet.ceiling) + min(MOST_TOLERATED, TOLERANCE * o.max_age))
     return next((n for n in o.fleet.sizes if n >= least and o.peak(n) <= best), max(least, o.fleet.ceiling))
 
 
