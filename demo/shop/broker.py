@@ -3,8 +3,10 @@
 import time
 from typing import NamedTuple
 
+import stamina
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import KafkaError
 
 
 class Look(NamedTuple):
@@ -28,8 +30,12 @@ class Broker:
         self._client.create_topics({self._topic: {"num_partitions": partitions}}, wait_for_metadata=True)
         self._partitions = [TopicPartition(self._topic, number) for number in range(partitions)]
 
+    @stamina.retry(on=lambda error: isinstance(error, KafkaError) and error.retriable, timeout=20, wait_max=1)
     def look(self) -> Look:
-        """Committed offsets first, so that the difference never shows a record as done that is not."""
+        """Committed offsets first, so that the difference never shows a record as done that is not.
+
+        What a broker answers that is still starting is asked again; any other KafkaError is raised.
+        """
         committed = self._client.list_group_offsets({self._group: self._partitions})[self._group]
         ends = self._client.list_partition_offsets(dict.fromkeys(self._partitions, OffsetSpec.LATEST))
         return Look(

@@ -50,6 +50,12 @@ class Cluster:
         found: Mapping[str, str] = self.policy.get("status", {}).get("lastDecision") or {}
         return found
 
+    @property
+    def observing(self) -> bool:
+        """Whether Tidegate has whole and fresh readings for the policy."""
+        conditions = self.policy.get("status", {}).get("conditions", ())
+        return any(each["type"] == "Observing" and each["status"] == "True" for each in conditions)
+
     def close(self) -> None:
         """Stop following."""
         self._stopping = True
@@ -78,7 +84,7 @@ class Cluster:
     def _event(self, found: Object) -> None:
         about = found["involvedObject"]["kind"]
         key = (found["metadata"]["uid"], found.get("count") or 1)
-        if about in ("LagPolicy", "Deployment", "BrokerConnection") and key not in self._seen:
+        if about in ("LagPolicy", "BrokerConnection") and key not in self._seen:
             self._seen.add(key)
             self.happenings.append(Happening(time.time(), f"{about} {found['reason']}: {found['message']}"))
 

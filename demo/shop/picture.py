@@ -76,6 +76,7 @@ def _rates(axes: Axes, course: Course, service_rate: float) -> None:
     )
     axes.axvline(course.lift_off, color=GREY, linewidth=1, linestyle=":")
     axes.annotate("lift-off", (course.lift_off, 0), xytext=(4, 4), textcoords="offset points", color=INK, fontsize=9)
+    axes.margins(y=0.18)  # room for the legend
     _plain(axes, "records a second (the web server of the Kennedy Space Center on the day of STS-70, 240 times faster)")
     axes.legend(loc="upper right", frameon=False, ncols=3)
 

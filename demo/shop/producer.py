@@ -48,7 +48,7 @@ class Orders:
         self._sent = 0
         self._stopping = threading.Event()
         self._client = Producer(
-            {"bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all", "linger.ms": 20, "log_level": 3}
+            {"bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all", "linger.ms": 20, "log_level": 2}
         )
 
     def play(self, arrivals: Iterable[float]) -> None:

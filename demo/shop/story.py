@@ -15,6 +15,7 @@ from string import Template
 from typing import NamedTuple
 
 import yaml
+from kafka.errors import KafkaError
 from rich.console import Console
 
 from demo.shop import summary as accounts
@@ -69,7 +70,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("Stopped; everything that was started has ended.")
         return 130
-    except (DemoError, StackError, BuildError) as error:
+    except (DemoError, StackError, BuildError, KafkaError) as error:
         console.print(f"The demo could not be played: {error}", style="red", markup=False)
         console.print(f"Logs are in {RESULTS.relative_to(CHECKOUT)}/logs.")
         return 1
@@ -93,11 +94,12 @@ def demo(console: Console) -> accounts.Summary:
         broker = Broker(stack.kafka.bootstrap, TOPIC, GROUP)
         closing.callback(broker.close)
         broker.create_topic(PARTITIONS)
+        broker.look()  # a Kafka in use has loaded its group coordinators
         progress("Installing Tidegate's resources, the points service and its LagPolicy…")
         install(stack)
         cluster = Cluster(stack.kubeconfig, NAMESPACE, DEPLOYMENT, POLICY)
         closing.callback(cluster.close)
-        wait_for_a_decision(stack, cluster)
+        wait_for_a_reading(stack, cluster)
         orders = Orders(stack.kafka.bootstrap, TOPIC)
         recorder = Recorder(broker, cluster, Waiting(orders, ledger), SERVICE_RATE)
         progress("Here they come.")
@@ -118,12 +120,12 @@ def install(stack: Stack) -> None:
         stack.apply(Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values))
 
 
-def wait_for_a_decision(stack: Stack, cluster: Cluster, seconds: float = 60) -> None:
-    """Wait for the first consumer and the first decision; DemoError with what the operator says if they do not come."""
+def wait_for_a_reading(stack: Stack, cluster: Cluster, seconds: float = 60) -> None:
+    """Wait for the first consumer and the first reading; DemoError with the words of the operator if they stay away."""
     deadline = time.monotonic() + seconds
-    while not (cluster.ready and cluster.decision):
+    while not (cluster.ready and cluster.observing):
         if time.monotonic() > deadline:
-            what = "consumer was ready" if not cluster.ready else "decision of Tidegate came"
+            what = "consumer was ready" if not cluster.ready else "whole reading of Tidegate came"
             told = stack.kubectl("logs", "-n", "tidegate-system", "deployment/tidegate", "--tail=15", check=False)
             raise DemoError(f"no {what} within {seconds:.0f} s; the operator's last lines:\n{told}")
         time.sleep(0.2)
@@ -193,7 +195,8 @@ def account(run: Run, ledger: Ledger) -> accounts.Summary:
 
 def tell(console: Console, found: accounts.Summary) -> int:
     """The figures in words, and the exit code."""
-    console.print_json(json.dumps(asdict(found)))
+    for line in found.lines():
+        console.print(line, highlight=False)
     console.print(f"Picture, figures, ledger and logs: {RESULTS.relative_to(CHECKOUT)}/")
     for failure in found.failures():
         console.print(f"FAILED: {failure}", style="bold red", markup=False)

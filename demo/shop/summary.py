@@ -38,6 +38,19 @@ class Summary:
     replica_seconds: float
     reaction_seconds: float | None
 
+    def lines(self) -> list[str]:
+        """The figures in words."""
+        reaction = "no scale-out" if self.reaction_seconds is None else f"{self.reaction_seconds:.1f} s"
+        return [
+            f"Messages   {self.produced:,} produced, {self.applied:,} applied, {self.lost} lost, "
+            f"{self.applied_twice} applied twice",
+            f"Promise    {self.promise_seconds:.0f} s: the oldest took {self.max_age_seconds:.1f} s, "
+            f"{self.late_share:.2%} were late",
+            f"Replicas   {self.replicas_start} → {self.replicas_peak} → {self.replicas_end} in {self.scale_events} "
+            f"changes; {self.replica_seconds:,.0f} replica-seconds in all",
+            f"Reaction   {reaction} from the surge being visible in the broker to the first scale-out",
+        ]
+
     def failures(self) -> list[str]:
         """What did not hold, in words; empty for a good run."""
         found = {

@@ -76,7 +76,7 @@ def _gauges(samples: Sequence[Sample], seconds: float, promise: float, width: in
         ("served", f"{now.served:.0f} records/s", "bold", [s.served for s in samples], top),
         ("lag", f"{now.lag} records", "bold", [float(s.lag) for s in samples], max(s.lag for s in samples)),
         ("age", f"{now.age:.1f} s of {promise:.0f} s", late, [s.age for s in samples], promise),
-        ("replicas", f"{now.ready} ready of {now.replicas}", "bold", [float(s.replicas) for s in samples], 12),
+        ("replicas", f"{now.ready} ready of {now.replicas}", "bold", [float(s.replicas) for s in samples], 8),
     ]
     table = Table.grid(padding=(0, 2))
     for name, value, style, values, highest in rows:
@@ -111,13 +111,15 @@ class Plain:
         """Write what is new."""
         now = samples[-1]
         at = clock(now.at - self._start)
-        for happening in self._cluster.happenings[self._told :]:
-            self._told += 1
-            self._write(f"{at:>5}  event: {happening.what}")
+        news = [happening.what for happening in self._cluster.happenings[self._told :]]
+        self._told += len(news)
         decision = self._cluster.decision
         if decision and decision["reason"] != self._decided:
             self._decided = decision["reason"]
-            self._write(f"{at:>5}  Tidegate: {decision['reason']}: {decision['message']}")
+            if not any(decision["message"] in each for each in news):
+                news.append(f"decision {decision['reason']}: {decision['message']}")
+        for each in news:
+            self._write(f"{at:>5}  {each}")
         if now.at >= self._next:
             self._next = now.at + PLAIN_EVERY - 0.5
             self._write(

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from demo.shop.ledger import Ledger
 from demo.shop.producer import Orders
 from demo.shop.summary import account
 from demo.stack import Stack
+from tests.waiting import eventually
 
 CONSUMER = [sys.executable, "-m", "demo.shop.consumer"]
 DIES_BEFORE_ITS_FIRST_COMMIT = """
@@ -29,13 +29,6 @@ def die(self):
 consumer.PointsConsumer._commit = die
 consumer.main()
 """
-
-
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.05)
 
 
 class Shop:
@@ -63,7 +56,7 @@ class Shop:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         self._closing.callback(process.wait)
         self._closing.callback(process.kill)
-        eventually(lambda: (self._folder / f"{name}.ready").exists(), f"{name} is ready")
+        eventually(lambda: (self._folder / f"{name}.ready").exists())
         return process
 
     def applied_by(self, name: str) -> int:
@@ -93,7 +86,7 @@ def test_a_consumer_killed_between_its_effect_and_its_commit_does_no_harm(shop: 
     # Two others take over; their log knows what the dead one did.
     for name in ("second", "third"):
         shop.consumer(name)
-    eventually(shop.settled, "everything is applied and committed")
+    eventually(shop.settled, seconds=60)
     assert shop.applied_by("doomed") == by_the_dead
     check_exactly_once(shop, 600)
 
@@ -101,16 +94,16 @@ def test_a_consumer_killed_between_its_effect_and_its_commit_does_no_harm(shop: 
 def test_consumers_that_come_go_and_die_under_load_leave_the_ledger_exact(shop: Shop):
     first = shop.consumer("first")
     shop.orders.play([0.0] * 3000)  # 15 s of work for one
-    eventually(lambda: shop.applied_by("first") > 0, "the first works")
+    eventually(lambda: shop.applied_by("first") > 0)
     second = shop.consumer("second")
     third = shop.consumer("third")
-    eventually(lambda: shop.applied_by("second") > 0 and shop.applied_by("third") > 0, "the others work")
+    eventually(lambda: shop.applied_by("second") > 0 and shop.applied_by("third") > 0)
 
     second.kill()  # no goodbye: its partitions wait for its session to end
     first.terminate()  # finishes its batch, commits, leaves
     assert first.wait(10) == 0
     shop.consumer("fourth")
-    eventually(shop.settled, "everything is applied and committed")
+    eventually(shop.settled, seconds=60)
     assert third.poll() is None
     assert shop.applied_by("fourth") > 0
     check_exactly_once(shop, 3000)
@@ -119,7 +112,7 @@ def test_consumers_that_come_go_and_die_under_load_leave_the_ledger_exact(shop: 
 def test_a_consumer_that_is_told_to_stop_has_committed_what_it_applied(shop: Shop):
     shop.orders.play([0.0] * 2000)
     only = shop.consumer("only")
-    eventually(lambda: shop.applied_by("only") > 0, "it works")
+    eventually(lambda: shop.applied_by("only") > 0)
     only.terminate()
     assert only.wait(10) == 0
     applied = len(shop.ledger.postings())
