@@ -108,6 +108,11 @@ def test_a_refused_write_objects_for_a_while_and_is_then_tried_again(care: Care)
     assert care.look(NOW + REFUSED_FOR).objection is None
 
 
+def test_a_write_that_got_no_answer_is_tried_again_in_the_next_cycle(care: Care):
+    care.charge.refuse(Objection(Reason.SCALE_FAILED, "no answer"), NOW)
+    assert care.look(NOW + 1).objection is None
+
+
 def test_a_write_that_went_well_ends_the_refusal(care: Care):
     care.charge.refuse(Objection(Reason.FORBIDDEN, "may not"), NOW)
     care.charge.wrote(Workload("t", 101, 5, ()))

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Sequence
 from time import monotonic
 
+from kubernetes.aio.client import ApiException
+
 from tidegate.cluster.server import FAILURES, status_of, words
 from tidegate.controllers.rollcall import Attendance, present
 from tidegate.controllers.services import Services
@@ -24,6 +26,9 @@ LOOK_EVERY = 0.1
 
 OVERDUE = 120.0
 """Seconds over its time after which a roll call that does not complete means that the watch is stuck."""
+
+
+NOT_INSTALLED = "the API server does not know them: install Tidegate's CRDs (crds/)"
 
 
 class RollCalls:
@@ -64,9 +69,10 @@ class RollCalls:
         except FAILURES as error:
             # Not the watch's fault: it cannot do better than the list, and a restart would not help either.
             self._services.pulses.beat(_pulse(kind))
-            if attendance.problem != words(error):
-                logger.warning("cannot list %s: %s", kind.plural, words(error))
-            attendance.fail(words(error))
+            problem = NOT_INSTALLED if status_of(error) == 404 else words(error)
+            if attendance.problem != problem:
+                logger.warning("cannot list %s: %s", kind.plural, problem)
+            attendance.fail(problem)
             return
         world = self._services.world
         for name, uid in world.departed(kind.plural, there, began):
@@ -81,8 +87,12 @@ class RollCalls:
     async def _list(self, kind: Watched) -> dict[str, Name]:
         namespaces = self._services.settings.namespaces if kind.namespaced else ()
         there: dict[str, Name] = {}
-        for namespace in namespaces or (None,):
-            there |= await present(self._services.api, kind.path(namespace))
+        try:
+            for namespace in namespaces or (None,):
+                there |= await present(self._services.api, kind.path(namespace))
+        except ApiException as error:
+            if not (kind.optional and error.status == 404):
+                raise
         return there
 
 

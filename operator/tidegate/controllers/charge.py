@@ -11,7 +11,7 @@ from tidegate.engine import Memory
 from tidegate.engine.observation import GroupState, Objection, Observation, Pod, Reading, ReadingError
 
 REFUSED_FOR = 60.0
-"""Seconds for which a refused write is not tried again: a missing right does not come back within a cycle."""
+"""Seconds for which a forbidden write is not tried again: a missing right does not come back within a cycle."""
 
 DESCRIBED_FOR = 60.0
 """Seconds after a change of the ready pods for which the group's members are asked for, too."""
@@ -24,8 +24,8 @@ Answer = Reading | ReadingError
 class Charge:
     """One policy in our care. Times are seconds since the epoch.
 
-    `refused` is why the last write to the target failed, until `refused_until`. `acted` is whether it was scaled
-    since this process began. `state` is the group's at the last reading.
+    `refused` is the right that the last write to the target lacked, until `refused_until`. `acted` is whether it was
+    scaled since this process began. `state` is the group's at the last reading.
     """
 
     uid: str
@@ -64,8 +64,9 @@ class Charge:
         self.acted, self.refused = True, None
 
     def refuse(self, why: Objection, now: float) -> None:
-        """The target could not be written."""
-        self.refused, self.refused_until = why, now + REFUSED_FOR
+        """The target could not be written. Whatever is not a missing right is tried again in the next cycle."""
+        if why.reason is Reason.FORBIDDEN:
+            self.refused, self.refused_until = why, now + REFUSED_FOR
 
 
 def newest(workload: Workload, charge: Charge) -> Workload:

@@ -7,8 +7,15 @@ import time
 
 from tidegate.controllers.settings import LogFormat, LogLevel
 
-LOUD = ("kopf", "aiohttp", "asyncio", "kafka", "kubernetes")
-"""Libraries whose own lines are of interest only where something is wrong."""
+LIBRARIES = {
+    "aiohttp": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "kafka": logging.CRITICAL,  # its troubles are in what the source answers, and told once
+    "kopf": logging.WARNING,
+    "kopf._core.reactor.observation": logging.ERROR,  # that KEDA's kinds are not there (the roll calls miss ours)
+    "kopf._core.reactor.running": logging.ERROR,  # that it leaves signals to us
+}
+"""The least severe lines of libraries that are written unless all are."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,5 +52,5 @@ def set_up(level: LogLevel, form: LogFormat) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form is LogFormat.JSON else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in LOUD:
-        logging.getLogger(name).setLevel(logging.DEBUG if level is LogLevel.DEBUG else logging.WARNING)
+    for name, least in LIBRARIES.items():
+        logging.getLogger(name).setLevel(logging.DEBUG if level is LogLevel.DEBUG else least)

@@ -24,7 +24,7 @@ TIMEOUT = 30
 
 
 async def present(api: ApiClient, path: str) -> dict[str, Name]:
-    """Uid → name of all objects listed at `path`; empty where the kind does not exist. ApiException for the rest."""
+    """Uid → name of all objects listed at `path`. Raises ApiException, with status 404 where there is no such kind."""
     found: dict[str, Name] = {}
     proceed: str | None = ""
     while proceed is not None:
@@ -43,8 +43,6 @@ async def _page(api: ApiClient, path: str, proceed: str) -> dict[str, Any]:
     )
     response = await api.call_api(*request, _request_timeout=TIMEOUT)
     body: bytes = await response.response.read()
-    if response.status == 404:
-        return {}
     if response.status != 200:
         raise ApiException.from_response(http_resp=response, body=body.decode(errors="replace"), data=None)
     page: dict[str, Any] = json.loads(body)

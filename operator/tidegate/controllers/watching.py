@@ -35,6 +35,7 @@ class Watched(NamedTuple):
     plural: str
     distil: Callable[[Body], object]
     namespaced: bool = True
+    optional: bool = False  # the kind need not exist
 
     def path(self, namespace: str | None) -> str:
         """Where the API server lists them."""

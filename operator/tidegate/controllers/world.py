@@ -66,7 +66,7 @@ WORKLOADS = {
 PODS = Watched("", "v1", "pods", pod_from)
 RIVALS = (
     Watched("autoscaling", "v2", "horizontalpodautoscalers", _claim),
-    Watched("keda.sh", "v1alpha1", "scaledobjects", _claim),
+    Watched("keda.sh", "v1alpha1", "scaledobjects", _claim, optional=True),
 )
 KINDS = (*WORKLOADS.values(), PODS, *RIVALS, *CONNECTIONS.values(), POLICIES)
 """All that is watched. Kinds that do not exist (KEDA's) are watched from the moment they do."""

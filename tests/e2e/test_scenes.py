@@ -1,0 +1,211 @@
+"""Scenes that do not disturb each other: they are played at the same time, each in its own namespace and topic."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from demo.stack import Stack
+from tests.e2e.operator_process import Operator
+from tests.e2e.scene import NAME, Scene
+from tests.waiting import eventually
+
+Play = Callable[[Scene], None]
+
+
+def a_surge_is_scaled_out_and_back_in_and_nothing_is_lost(scene: Scene) -> None:
+    scene.deploy(rate=20)
+    scene.promise(capacity={"recordsPerSecond": 20})
+    scene.observed()
+    scene.order((5, 6), (60, 20), (4, 90))  # three consumers' work for twenty seconds
+    eventually(lambda: max(scene.scales) >= 3, seconds=40)
+    assert scene.told("LagPolicy Surge: scaled from 1 to")
+    eventually(lambda: scene.replicas == 1 and scene.lag() < 20, seconds=80)
+    assert scene.told("LagPolicy Drained: scaled from")
+    assert [change["to"] for change in scene.status["history"]] == scene.scales[1:]
+    produced, committed = scene.broker.look()[1:]
+    eventually(lambda: scene.broker.look().committed >= produced >= committed)
+
+
+def a_policy_edited_under_pressure_is_obeyed(scene: Scene) -> None:
+    scene.deploy(rate=20)
+    scene.promise()
+    scene.observed()
+    scene.promise(replicas={"min": 3, "max": 6})
+    eventually(lambda: scene.replicas == 3)
+    scene.promise(replicas={"min": 1, "max": 2})
+    eventually(lambda: scene.replicas == 2)
+    assert scene.scales == [1, 3, 2]
+    eventually(lambda: scene.status["observedGeneration"] == 3)
+
+
+def a_policy_in_dry_run_or_paused_is_measured_and_not_scaled_until_it_is_active(scene: Scene) -> None:
+    scene.deploy(rate=5)
+    scene.promise(mode="DryRun")
+    scene.observed()
+    scene.backlog(600)  # two minutes for one replica, fifteen seconds are allowed
+    eventually(lambda: scene.status["replicas"].get("desired", 0) > 1)
+    assert scene.condition("Ready")["reason"] == "DryRun"
+
+    scene.kubectl("annotate", "lagp", NAME, "tidegate.dev/paused=true")
+    eventually(lambda: scene.reason == "Paused")
+    assert scene.condition("Ready")["status"] == "False"
+    assert scene.status["backlog"]["lag"] > 0  # still measured
+    scene.promise(mode="Active")
+    scene.stays(6, [1])  # the annotation goes before the mode
+    scene.promise(mode="Paused")
+    scene.kubectl("annotate", "lagp", NAME, "tidegate.dev/paused-")
+    scene.stays(6, [1])
+    assert scene.scales == [1]
+
+    scene.promise(mode="Active")
+    eventually(lambda: scene.replicas > 1, seconds=30)
+
+
+def a_target_deleted_and_made_anew_is_scaled_again_with_what_was_learned(scene: Scene) -> None:
+    scene.deploy(rate=20)
+    scene.promise(replicas={"max": 1})
+    scene.observed()
+    scene.backlog(800)
+    eventually(lambda: scene.status["capacity"].get("basis") == "Learned")
+    learned = float(scene.status["capacity"]["perReplica"])
+
+    scene.kubectl("delete", "deployment", NAME)
+    eventually(lambda: scene.condition("Ready").get("reason") == "TargetNotFound")
+    assert f"Deployment {NAME} (apps/v1) does not exist" in scene.condition("Ready")["message"]
+    scene.deploy(rate=20)
+    eventually(lambda: scene.condition("Ready").get("status") == "True")
+    assert abs(float(scene.status["capacity"]["perReplica"]) - learned) < learned / 4
+    scene.promise(replicas={"max": 6})
+    scene.backlog(1000)
+    eventually(lambda: scene.replicas > 1)
+
+
+def two_policies_on_one_target_the_older_one_scales_and_the_other_says_so(scene: Scene) -> None:
+    scene.deploy(rate=20)
+    scene.promise()
+    scene.observed()
+    scene.promise("second", replicas={"min": 4, "max": 6})
+    eventually(lambda: ready_of(scene.policy("second")).get("reason") == "TargetAlreadyManaged")
+    assert f"older LagPolicy, {NAME}," in ready_of(scene.policy("second"))["message"]
+    scene.stays(6, [1])
+    assert scene.condition("Ready")["status"] == "True"
+
+    scene.kubectl("delete", "lagp", NAME)
+    eventually(lambda: scene.replicas == 4)
+    eventually(lambda: ready_of(scene.policy("second")).get("status") == "True")
+
+
+def a_target_with_an_hpa_is_left_to_it_until_it_is_gone(scene: Scene) -> None:
+    scene.deploy(rate=5)
+    hpa = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}, "maxReplicas": 2}
+    scene.apply("autoscaling/v2", "HorizontalPodAutoscaler", "by-cpu", hpa)
+    scene.promise()
+    eventually(lambda: scene.condition("Ready").get("reason") == "TargetManagedByHPA")
+    assert "by-cpu" in scene.condition("Ready")["message"]
+    eventually(lambda: scene.told("LagPolicy TargetManagedByHPA"))
+    scene.backlog(600)
+    eventually(lambda: scene.status["backlog"].get("lag", 0) > 300)
+    scene.stays(6, [1])
+
+    scene.kubectl("delete", "hpa", "by-cpu")
+    eventually(lambda: scene.replicas > 1)
+
+
+def a_policy_whose_connection_does_not_exist_yet_starts_when_it_does(scene: Scene) -> None:
+    scene.kubectl("delete", "bconn", "kafka")
+    scene.deploy(rate=20)
+    scene.promise(replicas={"min": 2, "max": 6})
+    eventually(lambda: scene.reason == "ConnectionNotFound")
+    assert f"BrokerConnection {scene.namespace}/kafka does not exist" in scene.condition("Ready")["message"]
+    scene.stays(4, [1])
+    scene.connect()
+    eventually(lambda: scene.replicas == 2)
+    scene.observed()
+
+
+def a_password_that_changes_is_taken_up_and_a_wrong_one_is_told_in_the_brokers_words(scene: Scene) -> None:
+    kafka = scene.stack.kafka
+    assert kafka
+    user, password = next(iter(kafka.users.items()))
+
+    def secret(password: str) -> None:
+        scene.stack.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "kafka-user", "namespace": scene.namespace},
+                "stringData": {"username": user, "password": password},
+            }
+        )
+
+    def reference(key: str) -> dict[str, Any]:
+        return {"secretKeyRef": {"name": "kafka-user", "key": key}}
+
+    def connected() -> dict[str, Any]:
+        found = json.loads(scene.kubectl("get", "bconn", "by-password", "-o", "json"))
+        return next(iter(found.get("status", {}).get("conditions", ())), {})
+
+    secret(password)
+    credentials = {"username": reference("username"), "password": reference("password")}
+    spec = {
+        "bootstrapServers": kafka.listeners["SASL_PLAINTEXT"].split(","),
+        "sasl": {"mechanism": "SCRAM-SHA-512", "credentials": credentials},
+    }
+    scene.apply("tidegate.dev/v1alpha1", "BrokerConnection", "by-password", {"kafka": spec})
+    eventually(lambda: connected().get("status") == "True")
+    secret("not the password")
+    eventually(lambda: connected()["status"] == "False")
+    assert connected()["reason"] == "ConnectionFailed"
+    assert "not the password" not in connected()["message"]
+    secret(password)
+    eventually(lambda: connected()["status"] == "True")
+
+
+PLAYS: tuple[Play, ...] = (
+    a_surge_is_scaled_out_and_back_in_and_nothing_is_lost,
+    a_policy_edited_under_pressure_is_obeyed,
+    a_policy_in_dry_run_or_paused_is_measured_and_not_scaled_until_it_is_active,
+    a_target_deleted_and_made_anew_is_scaled_again_with_what_was_learned,
+    two_policies_on_one_target_the_older_one_scales_and_the_other_says_so,
+    a_target_with_an_hpa_is_left_to_it_until_it_is_gone,
+    a_policy_whose_connection_does_not_exist_yet_starts_when_it_does,
+    a_password_that_changes_is_taken_up_and_a_wrong_one_is_told_in_the_brokers_words,
+)
+
+
+def ready_of(status: dict[str, Any]) -> dict[str, Any]:
+    return next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
+
+
+@pytest.fixture(scope="module")
+def playing(
+    installed: Stack, shared_operator: Operator, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[None]]]:
+    """All scenes that were asked for, started at once; a test waits for its own."""
+    wanted = [item.callspec.params["play"] for item in request.session.items if item.parent is request.node]
+    assert shared_operator.running
+    with ExitStack() as scenes, ThreadPoolExecutor(len(wanted)) as pool:
+        opening = threading.Lock()  # one scene after the other is set up, then all are played
+
+        def run(play: Play, number: int) -> None:
+            with opening:
+                name = f"scene-{number}-{play.__name__.replace('_', '-')[:40].strip('-')}"
+                installed.kubectl("create", "namespace", name)
+                installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s")
+                scenes.callback(installed.kubectl, "delete", "namespace", name, "--wait=false")
+                scene = scenes.enter_context(Scene(installed, name, name))
+                scene.connect()
+            play(scene)
+
+        yield {play.__name__: pool.submit(run, play, number) for number, play in enumerate(wanted)}
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
+def test_scene(play: Play, playing: dict[str, Future[None]], operator: Operator) -> None:
+    playing[play.__name__].result()
+    assert operator.running
