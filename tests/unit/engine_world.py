@@ -67,6 +67,7 @@ class World:
     partitions: int = 12
     replicas: int = 1
     startup: Callable[[int], float] = lambda index: 5.0  # seconds, by the pod's index
+    join: float = 1.0  # seconds from ready to the group
     pause: float = 3.0
     commits: float = 0.0  # seconds between commits; 0: at once
     max_age: float = 30.0
@@ -114,7 +115,7 @@ class World:
         for pod in self.pods:
             if not pod.joined and pod.ready_at <= self.now:
                 pod.joined = True
-        members = [pod.name for pod in self.pods if pod.joined]
+        members = [pod.name for pod in self.pods if pod.joined and pod.ready_at + self.join <= self.now]
         if members != self.members:
             self.members = members
             self.stopped_until = self.now + self.pause

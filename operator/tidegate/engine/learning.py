@@ -9,12 +9,12 @@ from tidegate.engine.history import History, Row
 from tidegate.engine.memory import Memory
 from tidegate.engine.observation import Observation, Reading, Target
 from tidegate.engine.rates import Dispersion, tick_of
-from tidegate.engine.saturation import SATURATED, Skill, Work, after
+from tidegate.engine.saturation import Skill, Work, after, enough
 from tidegate.engine.terms import Terms
 from tidegate.engine.timing import REMEMBERED, Crew, look_at_group, look_at_pods, startup_of
 
 KEEP_AT_LEAST = 540.0  # seconds of history: 96 readings of 5 s for the longest rate window, and some
-SETTLED_TICKS = 2.0  # readings without a change of pods or members before a rate is a capacity
+SETTLED_TICKS = 1.5  # readings after a change of pods or members before a rate can be a capacity: so, the second one
 CLOCK_JUMP = 60.0  # seconds back in time: the clock was set, and the old rows' times mean nothing
 
 
@@ -124,13 +124,13 @@ def _full_rate(memory: Memory, observation: Observation, fleet: Fleet) -> float 
     if not (target and learned and learned.proven and len(history)):
         return None
     full = learned.rate * fleet.units(min(target.ready, memory.crew.working) or target.ready)
-    return full if 0 < SATURATED * full < history.behind[-1] else None
+    return full if 0 < enough(history) * full < history.behind[-1] else None
 
 
 def _skill(skill: Skill, history: History, crew: Crew, target: Target | None, counted: Count, fleet: Fleet) -> Skill:
     """Learn what a replica does, unless pods or members are changing: then the group shows less than it can."""
     tick, settled_at = tick_of(history), crew.changed or 0.0
-    settled = history.committed[-1] - settled_at > SETTLED_TICKS * tick and crew.unsettled is None
+    settled = history.committed[-1] - settled_at > SETTLED_TICKS * tick and crew.unsettled is crew.paused is None
     template = _one_template(target) if target else None
     if target is None or template is None or not settled or len(history) < 2:
         return skill.interrupted()

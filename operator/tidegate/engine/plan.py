@@ -8,6 +8,9 @@ from typing import NamedTuple
 from tidegate.engine.history import History
 
 
+A_TRIFLE = 1e-6  # of a record: rounding must not put a record before the stop that it waits through
+
+
 class Leg(NamedTuple):
     """Until `until` seconds from now the group serves `rate` records a second."""
 
@@ -39,8 +42,8 @@ def done_after(legs: Path, work: float) -> float:
     """Seconds until more than `work` records have been served (so a stop counts for the record behind it)."""
     start = 0.0
     for until, rate in legs:
-        if rate > 0 and work < rate * (until - start):
-            return start + work / rate
+        if rate > 0 and work < rate * (until - start) - A_TRIFLE:
+            return start + max(0.0, work) / rate
         if until == inf:
             break
         work -= rate * (until - start)

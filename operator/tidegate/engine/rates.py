@@ -15,6 +15,7 @@ NOTICE = 0.01
 SERVICE_WINDOW = 30.0
 """Seconds: six auto-commits of 5 s, so that commits in jumps are off by a sixth at most."""
 USUAL_TICK = 5.0
+USUAL_OVER = 300.0  # seconds over which the usual age is taken: commits in batches of 30 s show ten times
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +112,12 @@ def peak_rate(history: History, window: float, tick: float) -> float:
         if seconds >= 2 * tick:
             peak = max(peak, (history.arrived[row] - history.arrived[start]) / seconds)
     return peak
+
+
+def usual_age(history: History) -> float | None:
+    """Twice the median age of the time before the last three readings; None where that is too short to tell.
+
+    The ages of a group that commits every 5 s lie between 0 and 5 s or so, those of one that commits at once near 0.
+    """
+    past = sorted(history.age[history.since(history.ended[-1] - USUAL_OVER) : -3])
+    return 2 * past[len(past) // 2] if len(past) >= 3 else None

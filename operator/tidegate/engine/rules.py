@@ -4,6 +4,7 @@ from tidegate.api.reasons import Reason
 from tidegate.engine import words
 from tidegate.engine.guards import Verdict, first_brake
 from tidegate.engine.history import HOLE
+from tidegate.engine.rates import usual_age
 from tidegate.engine.saturation import STALENESS
 from tidegate.engine.situation import Situation
 from tidegate.engine.sizing import (
@@ -21,7 +22,6 @@ from tidegate.engine.sizing import (
 
 PROBE = 2  # times as many replicas where the group falls behind and nobody knows what one can do
 NOTICED = 1 / 24  # of maxAge
-USUAL_OVER = 300.0  # seconds over which the usual age is taken: commits in batches of 30 s show ten times
 IDLE_FOR = 60.0  # seconds without a record before the last replica goes
 
 
@@ -43,7 +43,7 @@ def size(s: Situation) -> Verdict:
         return _woken(s)
     if _idle(s):
         return _asleep(s)
-    o = outlook(s)
+    o = outlook(s, s.per_replica)
     if o is None:
         return _probed(s)
     if short(o, s.asked, _surely(s)):
@@ -56,7 +56,7 @@ def _woken(s: Situation) -> Verdict:
     lag = s.backlog.lag if s.backlog.lag is not None else s.memory.residue + (s.count.arrived if s.count else 0)
     if lag <= s.memory.residue:
         return Verdict(Reason.ON_TIME, "0 replicas: nothing waits", need=0, desired=0)
-    o = outlook(s)
+    o = outlook(s, s.per_replica)
     need = max(1, size_up(o, growth(s.arrival))) if o else 1
     return _ordered(s, need, f"{words.some(lag, 'record')} came while it slept")
 
@@ -145,6 +145,8 @@ def _probed(s: Situation) -> Verdict:
         more = s.fleet.size_for(_probe_units(s))
         if more > s.asked:
             return _ordered(s, more, "it falls behind, and what a replica can do shows only now", True)
+    elif (bounded := outlook(s, s.learned.rate if s.learned else None)) and (verdict := _shrunk(s, bounded)):
+        return verdict  # what a replica was seen to do at least is enough of a proof
     elif (fewer := _probe_down(s)) is not None:
         tail = f"{s.asked} have little to do, and what one can do shows only with fewer"
         return Verdict(Reason.DRAINED, _said(s, fewer, tail), fewer, desired=fewer)
@@ -158,7 +160,9 @@ def _falls_behind(s: Situation) -> bool:
     ages = s.memory.history.age[-3:]
     rising = len(ages) == 3 and ages[0] < ages[1] < ages[2]
     age, half = s.count.pace_age, s.terms.max_age / 2
-    return age > half or (rising and age > _usual_age(s) + NOTICED * s.terms.max_age)
+    usual = usual_age(s.memory.history)
+    noticed = (STALENESS if usual is None else usual) + NOTICED * s.terms.max_age
+    return age > half or (rising and age > noticed)
 
 
 def _surely(s: Situation) -> float:
@@ -166,13 +170,6 @@ def _surely(s: Situation) -> float:
     if s.arrival is None:
         return 0.0
     return s.arrival.rate if _falls_behind(s) else max(0.0, s.arrival.rate - CLEARLY * s.arrival.sd)
-
-
-def _usual_age(s: Situation) -> float:
-    """Twice the median age of the time before the last readings (an auto-commit's ages lie between 0 and that)."""
-    history = s.memory.history
-    past = sorted(history.age[history.since(history.ended[-1] - USUAL_OVER) : -3])
-    return 2 * past[len(past) // 2] if len(past) >= 3 else STALENESS
 
 
 def _probe_units(s: Situation) -> float:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from tidegate.engine.capacity import SURE, Capacities, Fleet, Learned, Trial, learned_for, tried, with_learned
 from tidegate.engine.history import History
-from tidegate.engine.rates import service_rate
+from tidegate.engine.rates import service_rate, usual_age
 
 STALENESS = 5.0
 """Seconds that commits may be behind the work: the default `auto.commit.interval.ms`."""
-SATURATED = STALENESS + 2.0
-"""Seconds of work that must wait at both ends of an interval to call the consumers saturated in it: with less, all of
-it may be done and not yet committed."""
+WORKING = 2.0
+"""Seconds of work that must wait, beyond what may be done and not yet committed, at both ends of an interval to call
+the consumers saturated in it."""
 HOLDS_WORK = 0.5  # share of the active partitions that must hold a part of it: one hot partition saturates one consumer
 ALL_HOLD_WORK = 0.9
 LOOK_BACK = 30.0  # seconds: six auto-commits; an older service says less of the present one
@@ -75,7 +75,13 @@ def saturated(skill: Skill, work: Work) -> bool:
     recent = service_rate(work.history, work.settled_at) or 0.0
     learned = learned_for(skill.capacities, work.template)
     full = learned.rate * work.fleet.units(work.ready) if learned and learned.proven else 0.0
-    return work.behind > SATURATED * max(full, recent) and work.spread >= HOLDS_WORK
+    return work.behind > enough(work.history) * max(full, recent) and work.spread >= HOLDS_WORK
+
+
+def enough(history: History) -> float:
+    """Seconds of work that must wait to be sure that nobody idles."""
+    usual = usual_age(history)
+    return WORKING + (STALENESS if usual is None else min(STALENESS, usual))
 
 
 def _sampled(skill: Skill, streak: Streak, work: Work) -> Skill:

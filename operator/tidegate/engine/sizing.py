@@ -88,18 +88,18 @@ class Outlook:
         )
 
 
-def outlook(s: Situation) -> Outlook | None:
-    """The outlook of a situation; None where the capacity or the backlog is not known."""
-    if s.per_replica is None or s.fleet is None or s.count is None or not len(s.memory.history):
+def outlook(s: Situation, per_replica: float | None) -> Outlook | None:
+    """The outlook of a situation for a capacity of a replica; None where that or the backlog is not known."""
+    if not per_replica or s.fleet is None or s.count is None or not len(s.memory.history):
         return None
     arrival = s.arrival.rate if s.arrival else 0.0
-    rate = min(arrival, s.per_replica * s.fleet.units(s.ready))
+    rate = min(arrival, per_replica * s.fleet.units(s.ready))
     queue = queue_of(s.memory.history, max(0.0, (s.count.pace_age or 0.0) - s.staleness), s.staleness * rate, arrival)
     paused = s.memory.crew.paused
     return Outlook(
         queue=queue,
         fleet=s.fleet,
-        rate=s.per_replica,
+        rate=per_replica,
         ready=s.ready,
         coming=s.on_their_way.coming,
         within=max(s.on_their_way.within, s.tick / 2) if s.on_their_way.coming else 0.0,
