@@ -1,23 +1,27 @@
 """Three brokers, of which one goes down: what it leads or coordinates fails or moves, the rest goes on."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from confluent_kafka.admin import NewTopic
 
 from demo.stack import Stack
-from tests.stack.kafka_world import KafkaWorld, source_of
+from tests.stack.kafka_world import KafkaWorld, connection, read_one, source_of
+from tests.stack.test_kafka_source_security import password, secrets, token
 from tests.waiting import eventually
 from tidegate.api import Reason
 from tidegate.engine.observation import Reading, ReadingError
 from tidegate.sources import ConnectionInfo, Source, WantedGroup
 
+SESSION_SECONDS = 1.0  # how long a broker believes who we are, before it wants to be told again (KIP-368)
 GROUPS = 12  # over the 5 partitions of the offsets topic, led by 3 brokers
 
 
 @pytest.fixture(scope="module")
 def three() -> Iterator[Stack]:
-    with Stack.start(kubernetes=False, kafka=True, pods=False, brokers=3) as stack:
+    config = {"connections.max.reauth.ms": int(SESSION_SECONDS * 1000)}
+    with Stack.start(kubernetes=False, kafka=True, pods=False, brokers=3, kafka_config=config) as stack:
         yield stack
 
 
@@ -25,6 +29,19 @@ def three() -> Iterator[Stack]:
 def source(three: Stack) -> Iterator[Source]:
     with source_of(three.kafka.bootstrap) as opened:
         yield opened
+
+
+@pytest.mark.parametrize("sasl", ["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER"])
+def test_a_session_that_ends_is_renewed_without_a_reading_lost(three: Stack, topic: str, sasl: str):
+    kafka, world = three.kafka, KafkaWorld(three.kafka.bootstrap)
+    wanted = WantedGroup(topic, (world.create(topic, 3),))
+    way = token(kafka) if sasl == "OAUTHBEARER" else password(sasl)
+    source = connection(kafka, "SASL_PLAINTEXT", secrets(kafka), sasl=way)
+    eventually(lambda: read_one(source, wanted))  # a fresh cluster has no coordinators at first
+    over = time.monotonic() + 3 * SESSION_SECONDS
+    while time.monotonic() < over:
+        read_one(source, wanted)
+    source.close()
 
 
 def lone_topics(world: KafkaWorld) -> dict[int, str]:
