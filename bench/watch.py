@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from kafka.protocol.consumer import OffsetCommitRequest
 from rich.console import Console
@@ -114,10 +115,18 @@ def make_groups(bootstrap: str, groups: int) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_topics([NewTopic(topic_name(number), PARTITIONS) for number in range(TOPICS)]).values():
         future.result(60)
+    start_coordinators(bootstrap)
     settings = reading_settings(spec_of(bootstrap).kafka, {})
     wire = Wire(settings)
     wire.run(commit_all(wire, settings.bootstrap[0], groups))
     wire.close()
+
+
+def start_coordinators(bootstrap: str) -> None:
+    """A fresh broker has none until a client looks for one."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group_name(0)})
+    consumer.commit(offsets=[TopicPartition(topic_name(0), 0, 0)], asynchronous=False)
+    consumer.close()
 
 
 async def commit_all(wire: Wire, address: Any, groups: int) -> None:
