@@ -222,6 +222,16 @@ def test_retention_that_passes_the_commit_shows_in_the_start(world: KafkaWorld, 
     assert 6 <= seen.start <= seen.end
 
 
+def test_a_backlog_counted_from_the_start_follows_the_start_at_once(world: KafkaWorld, source: Source, topic: str):
+    world.create(topic)
+    world.produce(topic, 10)
+    wanted = WantedGroup(topic, (topic,), offset_reset=OffsetReset.EARLIEST)
+    assert offsets(read_one(source, wanted), topic) == Offsets(0, None, 10, 10)
+    for deleted in world.admin.delete_records([TopicPartition(topic, 0, 7)]).values():
+        deleted.result(10)
+    assert offsets(read_one(source, wanted), topic) == Offsets(7, None, 10, 10)
+
+
 def test_how_topics_delete_records_is_known_after_a_while(world: KafkaWorld, source: Source, topic: str):
     timed = world.create(f"{topic}.timed", retention_ms=3_600_000)
     forever = world.create(f"{topic}.forever", retention_ms=-1)

@@ -64,6 +64,13 @@ def committed(commits: Commits, topic: Topic, named: bool) -> list[int | None]:
     return offsets
 
 
+def lacks_commit(commits: Commits, topic: Topic) -> bool:
+    """Whether some partition of the topic has no commit."""
+    partitions = commits.topics.get(topic.name, ())
+    there = [one for one in partitions if one.committed_offset != NO_COMMIT]
+    return len(there) < len(topic.partitions)
+
+
 def has_any(commits: Commits) -> bool:
     """Whether there is a commit at all."""
     return any(one.committed_offset != NO_COMMIT for partitions in commits.topics.values() for one in partitions)

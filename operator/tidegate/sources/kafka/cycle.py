@@ -7,9 +7,9 @@ too small, by the way it was measured.
 import time
 from collections.abc import Collection, Iterable
 
-from tidegate.api.lagpolicy import Isolation
+from tidegate.api.lagpolicy import Isolation, OffsetReset
 from tidegate.sources.kafka import commits, groups
-from tidegate.sources.kafka.commits import Commits
+from tidegate.sources.kafka.commits import Commits, lacks_commit
 from tidegate.sources.kafka.configs import Configs
 from tidegate.sources.kafka.coordinators import Coordinators
 from tidegate.sources.kafka.groups import Described, Listed
@@ -194,4 +194,17 @@ class Cycle:
     async def _ends_of(self, needed: dict[str, bool]) -> None:
         topics = self._existing(needed)
         stable = [topic for topic in topics if needed[topic.name]]
-        self.ends.update(await self.cluster.logs.read(topics, stable, self.late))
+        counted = self._counted_from_start()
+        self.ends.update(
+            await self.cluster.logs.read(topics, stable, [one for one in topics if one.name in counted], self.late)
+        )
+
+    def _counted_from_start(self) -> set[str]:
+        """Topics of which some partition has no commit of a group that will begin at its first record."""
+        return {
+            topic.name
+            for one in self.wanted
+            if one.offset_reset is OffsetReset.EARLIEST and isinstance(found := self.commits.get(one.group), Commits)
+            for topic in self._existing(self.names(one))
+            if lacks_commit(found, topic)
+        }

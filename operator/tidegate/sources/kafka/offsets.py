@@ -52,8 +52,14 @@ class Logs:
         self._starts_due = 0.0
         self._highs: dict[str, list[int]] = {}
 
-    async def read(self, topics: Collection[Topic], stable: Collection[Topic], deadline: float) -> dict[str, Ends]:
-        """The ends of these topics, and last stable offsets for those in `stable`. What fails is in `trouble`."""
+    async def read(
+        self, topics: Collection[Topic], stable: Collection[Topic], counted: Collection[Topic], deadline: float
+    ) -> dict[str, Ends]:
+        """The ends of these topics, last stable offsets for those in `stable`, and starts as of now for those in
+        `counted`, from whose start a backlog is counted; other starts may be remembered. What fails is in `trouble`.
+        """
+        for topic in counted:
+            self._starts.pop(topic.name, None)
         highs = _column(topics, OffsetSpec.LATEST, IsolationLevel.READ_UNCOMMITTED)
         stables = _column(stable, OffsetSpec.LATEST, IsolationLevel.READ_COMMITTED)
         starts = _column(self._without_start(topics), OffsetSpec.EARLIEST, IsolationLevel.READ_UNCOMMITTED)
