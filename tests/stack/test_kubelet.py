@@ -2,15 +2,18 @@
 
 import json
 import socket
-import threading
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
 
-from demo.stack import Stack
+from demo.stack import Stack, binaries
+from demo.stack.cache import tell
 from tests.waiting import eventually
 
 Spec = dict[str, Any]
@@ -58,6 +61,15 @@ class Pods:
 
     def wait(self, name: str, condition: str) -> None:
         self.kubectl("wait", f"pod/{name}", f"--for={condition}", "--timeout=60s")
+
+    @contextmanager
+    def following(self, name: str) -> Iterator[IO[str]]:
+        """What `kubectl logs -f` prints, until the container has ended."""
+        kubectl = binaries.kubernetes(tell) / "kubectl"
+        command = [kubectl, "--kubeconfig", self.stack.kubeconfig, "logs", "-f", name, "-n", self.namespace]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
+            assert follower.stdout
+            yield follower.stdout
 
     def logged(self, name: str, text: str) -> str:
         def log_with_text() -> str | None:
@@ -249,14 +261,12 @@ while True: time.sleep(0.1)
 @pytest.mark.parametrize("manner", ["ends", "stays"])
 def test_deletion_asks_first_then_insists_and_leaves_nothing(pods: Pods, manner: str):
     pods.apply(pod("worker", GRACEFUL, container={"args": [manner]}, terminationGracePeriodSeconds=2))
-    child = int(pods.logged("worker", "child").split()[1])
+    pods.logged("worker", "child")
     own = int(pods.container("worker")["containerID"].removeprefix("process://"))
-    follower: list[str] = []
-    follow = threading.Thread(target=lambda: follower.append(pods.kubectl("logs", "-f", "worker", check=False)))
-    follow.start()
-    pods.kubectl("delete", "pod", "worker", "--timeout=60s")
-    follow.join(60)
-    assert "stopping" in follower[0]
+    with pods.following("worker") as log:
+        child = int(log.readline().split()[1])
+        pods.kubectl("delete", "pod", "worker", "--timeout=60s")
+        assert log.read() == "stopping\n"
     assert not psutil.pid_exists(own)
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
