@@ -55,9 +55,6 @@ def pace() -> Properties:
     """Shorter waits than production's, fewer threads, and no topic that nobody created."""
     return {
         "auto.create.topics.enable": "false",
-        # so long a killed broker counts as alive, and so long it has to wait when it is started again
-        "broker.session.timeout.ms": 5000,
-        "broker.heartbeat.interval.ms": 1000,
         "group.initial.rebalance.delay.ms": 500,
         "group.min.session.timeout.ms": 1000,
         "log.initial.task.delay.ms": 1000,
