@@ -25,7 +25,6 @@ class Course(NamedTuple):
     served: Sequence[float]
     age: Sequence[float]
     ready: Sequence[int]
-    lift_off: float
 
 
 def draw(path: Path, course: Course, scales: Sequence[Scale], summary: Summary, service_rate: float) -> None:
@@ -74,10 +73,8 @@ def _rates(axes: Axes, course: Course, service_rate: float) -> None:
     axes.plot(
         course.at, capacity, color=GREY, linewidth=1, drawstyle="steps-post", label="capacity of the ready replicas"
     )
-    axes.axvline(course.lift_off, color=GREY, linewidth=1, linestyle=":")
-    axes.annotate("lift-off", (course.lift_off, 0), xytext=(4, 4), textcoords="offset points", color=INK, fontsize=9)
     axes.margins(y=0.18)  # room for the legend
-    _plain(axes, "records a second (the web server of the Kennedy Space Center on the day of STS-70, 240 times faster)")
+    _plain(axes, "records a second (the mentions of Apple on Twitter on an evening in April 2015, 60 times faster)")
     axes.legend(loc="upper right", frameon=False, ncols=3)
 
 

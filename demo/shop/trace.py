@@ -1,25 +1,21 @@
-"""The load of the demo: a flash crowd that really happened, 240 times faster.
+"""The load of the demo: a flash crowd that really happened, 60 times faster.
 
-`nasa_sts70.csv` says how many requests a second the web server of the Kennedy Space Center got on the day Discovery
-flew to space (its first lines name origin and terms). `python -m demo.shop.trace COUNTS.csv` made it, see README.md.
+`flash_crowd.csv` has the mentions of Apple on Twitter in each five minutes of an evening (its first lines name origin
+and terms): about 500 at 22:42, 12,000 at 23:22. A minute of it is a second of the demo.
 """
 
 import csv
 import random
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-FLASH_CROWD = Path(__file__).parent / "nasa_sts70.csv"
-SPEED = 240
-"""Seconds of the trace in one second of the demo."""
-FROM, TO = 4 * 3600, 19 * 3600 + 1800
-"""The cut, in seconds of that day: from the quiet night over the launch (09:42) to the evening, before a long gap."""
-LIFT_OFF = (9 * 3600 + 42 * 60 - FROM) / SPEED
-"""When Discovery left the ground, in seconds of the trace."""
+FLASH_CROWD = Path(__file__).parent / "flash_crowd.csv"
+BETWEEN_ROWS = 5
+"""Seconds of the demo from one row to the next."""
 SMOOTHING = 5
-"""The peak is the largest mean over this many seconds of the demo; a single second is mostly noise."""
+"""The peak is the largest mean over this many seconds."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +65,9 @@ def steady(rate: float, seconds: int) -> Trace:
 
 
 def load(path: Path = FLASH_CROWD) -> Trace:
-    """Read a trace: columns `second,rate`, lines with # are remarks."""
+    """Read counts (columns `timestamp,value`; lines with # are remarks), a straight line from row to row."""
     with path.open() as file:
         rows = csv.DictReader(line for line in file if not line.startswith("#"))
-        return Trace(tuple(float(row["rate"]) for row in rows))
-
-
-def compress(counts: Iterable[int]) -> list[float]:
-    """Requests/s, averaged over each `SPEED` seconds of the cut; `counts` are a day's requests by second."""
-    cut = list(counts)[FROM:TO]
-    return [sum(cut[at : at + SPEED]) / SPEED for at in range(0, len(cut) - SPEED + 1, SPEED)]
-
-
-def main(source: str) -> None:
-    """Print the rows of the trace from a CSV of a day's counts by second (`timestamp_s,count`)."""
-    with Path(source).open() as file:
-        rates = compress(int(row["count"]) for row in csv.DictReader(file))
-    print("second,rate")
-    for second, rate in enumerate(rates):
-        print(f"{second},{rate:.4f}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+        counts = [float(row["value"]) for row in rows]
+    steps = range(BETWEEN_ROWS)
+    return Trace(tuple(a + (b - a) * step / BETWEEN_ROWS for a, b in pairwise(counts) for step in steps))

@@ -59,7 +59,7 @@ def picture(
     return Group(
         Panel(
             _gauges(samples, seconds, promise, max(10, width - 42)),
-            title=f"points-service · the flash crowd of STS-70, 240 times faster · {passed}",
+            title=f"points-service · a flash crowd of 2015, 60 times faster · {passed}",
             border_style="red" if now.age > promise else "cyan",
         ),
         Panel(_decision(cluster), title="Tidegate's last decision", border_style="cyan", height=5),
