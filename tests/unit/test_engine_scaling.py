@@ -216,6 +216,26 @@ def test_a_change_must_settle_before_the_next_one_in():
     assert all(later - sooner >= 30 for sooner, later in itertools.pairwise(times))
 
 
+@pytest.mark.parametrize("level", [1.0, 1.45, 1.79, 1.85, 2.4, 2.75])
+@pytest.mark.parametrize("noise", [0.0, 0.05, 0.4])
+def test_a_fleet_that_is_much_too_large_gets_smaller_however_the_load_lies(level, noise):
+    """Between useful sizes, with peaks that fit a smaller one only at times: it must never stay at 12 for ever."""
+    world = World(
+        arrivals=lambda t: 100 * level * (1 + noise * ((round(t / 10) * 7919) % 13 - 6) / 6),
+        replicas=12, max_age=60, dt=0.2,
+    )  # fmt: skip
+    world.run(spec("60s", most=12, recordsPerSecond=100), 900)
+    assert world.replicas <= 4
+    assert len(world.changes) <= 4
+    assert world.late_share == 0
+
+
+def test_with_many_partitions_sizes_lie_close_and_the_fleet_still_shrinks():
+    world = World(arrivals=lambda t: 3000, partitions=200, replicas=100, max_age=60, dt=1.0)
+    world.run(spec("60s", most=200, recordsPerSecond=100), 400)
+    assert world.replicas in (34, 40)
+
+
 def test_only_useful_sizes_are_ordered():
     world = World(arrivals=FLASH, startup=lambda i: 5)
     world.run(spec("30s", most=12), 330)

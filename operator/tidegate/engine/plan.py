@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from tidegate.engine.history import History
 
-
 A_TRIFLE = 1e-6  # of a record: rounding must not put a record before the stop that it waits through
 
 

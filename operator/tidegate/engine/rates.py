@@ -20,11 +20,15 @@ USUAL_OVER = 300.0  # seconds over which the usual age is taken: commits in batc
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """An arrival rate (records/s), the standard deviation of that estimate, and the window it comes from (s)."""
+    """An arrival rate (records/s), the standard deviation of that estimate, and the window it comes from (s).
+
+    `latest` is the rate since the last reading, whatever chance made of it.
+    """
 
     rate: float
     sd: float
     window: float
+    latest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def arrival_level(history: History, dispersion: Dispersion, tick: float) -> Leve
         window, rate = rates[reach]
         bound = CONTRADICTED * sqrt(dispersion.index * rate)  # at 1 s: shrinks with the root of the window
         if all(abs(short - rate) <= bound / sqrt(width) for width, short in rates[:reach]):
-            return Level(rate, sqrt(dispersion.index * rate / window), window)
+            return Level(rate, sqrt(dispersion.index * rate / window), window, rates[0][1])
     return None
 
 

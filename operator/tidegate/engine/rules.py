@@ -1,5 +1,7 @@
 """From arithmetic to a verdict: wake, grow, shrink, probe or keep, within the limits, and said in one line."""
 
+from itertools import pairwise
+
 from tidegate.api.reasons import Reason
 from tidegate.engine import words
 from tidegate.engine.guards import Verdict, first_brake
@@ -12,6 +14,7 @@ from tidegate.engine.sizing import (
     MUCH_LARGER,
     Outlook,
     drained,
+    falling,
     fits,
     growth,
     outlook,
@@ -102,20 +105,20 @@ def _grown(s: Situation, o: Outlook) -> Verdict:
 
 
 def _shrunk(s: Situation, o: Outlook) -> Verdict | None:
-    """Fewer replicas, once the backlog is gone and a smaller fleet is proven to do.
+    """The smallest fleet that is proven to do, once the backlog is gone.
 
-    While the arrivals of now ask for even fewer than is proven, they are falling: one larger step later spares a pause.
+    While the arrivals fall and ask for even less than is proven, it waits: one larger step later spares a pause.
     """
-    if o.coming or not drained(o) or first_brake(s):
-        return None
     least, floor = max(1, s.terms.least), _floor(s, o)
-    for fewer in sorted({least, *(n for n in o.fleet.sizes if n > least)}):
-        if fewer >= s.asked or fewer > max(floor, least):
-            return None
+    if o.coming or max(least, floor) >= s.asked or not drained(o) or first_brake(s):
+        return None
+    for fewer in sorted({max(least, floor), *(n for n in o.fleet.sizes if max(least, floor) < n < s.asked)}):
         window = proof_time(o, s.asked, fewer)
-        if s.since_change >= window and fits(o, s.memory.history, s.asked, fewer):
+        if s.since_change >= window and fits(o, s.memory.history, window, fewer):
+            if fewer > max(least, floor) and falling(o, s.memory.history, window):
+                return None
             tail = f"{fewer} would have carried the peak of the last {words.seconds(window)}"
-            limit = Reason.MIN_REPLICAS if floor < fewer else None
+            limit = Reason.MIN_REPLICAS if floor < least else None
             return Verdict(Reason.DRAINED, _said(s, fewer, tail), fewer, floor, fewer, limit)
     return None
 
@@ -157,19 +160,18 @@ def _falls_behind(s: Situation) -> bool:
     """Whether the oldest record gets older than commits in jumps ever made it look, by a real part of the promise."""
     if s.count is None or s.count.pace_age is None or s.count.behind <= 1:
         return False
-    ages = s.memory.history.age[-3:]
-    rising = len(ages) == 3 and ages[0] < ages[1] < ages[2]
-    age, half = s.count.pace_age, s.terms.max_age / 2
-    usual = usual_age(s.memory.history)
-    noticed = (STALENESS if usual is None else usual) + NOTICED * s.terms.max_age
-    return age > half or (rising and age > noticed)
+    ages, usual = s.memory.history.age[-3:], usual_age(s.memory.history)
+    rises = sum(a < b for a, b in pairwise(ages))
+    noticed = NOTICED * s.terms.max_age * (1 if rises == 2 else 2)  # one rise must be twice as high as two in a row
+    unusual = s.count.pace_age > (STALENESS if usual is None else usual) + noticed
+    return s.count.pace_age > s.terms.max_age / 2 or (unusual and len(ages) == 3 and ages[1] < ages[2])
 
 
 def _surely(s: Situation) -> float:
     """The least the arrivals can be, but for chance; what ages the queue is no chance."""
     if s.arrival is None:
         return 0.0
-    return s.arrival.rate if _falls_behind(s) else max(0.0, s.arrival.rate - CLEARLY * s.arrival.sd)
+    return s.arrival.latest if _falls_behind(s) else max(0.0, s.arrival.rate - CLEARLY * s.arrival.sd)
 
 
 def _probe_units(s: Situation) -> float:

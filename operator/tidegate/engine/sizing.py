@@ -24,6 +24,7 @@ TOLERANCE, MOST_TOLERATED = 0.05, 3.0
 WORTH = 0.9  # an order must lower the highest age to this share of what it would be without
 MUCH_LARGER = 1.5  # while pods start, only a need this much larger than what was asked for is worth another stop
 HEADROOM_IN = 0.1  # of the smaller fleet's capacity, kept free over the peak that was seen
+FALLING = 0.9  # of the peak: what lies below it is no noise
 LONGEST_PROOF = 300.0  # seconds: a low that lasts longer repays any change
 SURGE = 1.25
 """Times what the fleet does: arrivals that exceed it by a quarter, beyond their noise, fill the promise in a few of its
@@ -163,11 +164,15 @@ def drained(o: Outlook) -> bool:
     return o.queue.total <= 2 * o.tick * max(0.0, o.does(o.ready) - o.queue.rate) + NEARLY_GONE * o.queue.rate
 
 
-def fits(o: Outlook, history: History, replicas: int, fewer: int) -> bool:
-    """Whether the smaller fleet would have carried the peak of the proof time, and stays on time through its pause."""
-    window = proof_time(o, replicas, fewer)
+def fits(o: Outlook, history: History, window: float, fewer: int) -> bool:
+    """Whether the smaller fleet would have carried the peak of that time, and stays on time through its pause."""
     return (
         history.watched(HOLE * o.tick) >= window
         and peak_rate(history, window, o.tick) <= o.does(fewer) * (1 - HEADROOM_IN)
         and o.peak_after_shrinking(fewer) <= o.bearable
     )
+
+
+def falling(o: Outlook, history: History, window: float) -> bool:
+    """Whether the peak of that time lies in its first half: it will soon be out of sight."""
+    return peak_rate(history, window / 2, o.tick) < FALLING * peak_rate(history, window, o.tick)
