@@ -1,6 +1,6 @@
 """The recent past of one group: arrival and service as curves over time, dense near now and thin long ago.
 
-Kept in flat arrays because an operator holds one history per policy: 12 partitions over 10 minutes take about 6 KB.
+Kept in flat arrays because an operator holds one history per policy: 12 partitions over 10 minutes take about 10 KB.
 A History is a value: nothing changes one in place.
 """
 
