@@ -33,6 +33,7 @@ class Reason(StrEnum):
     TARGET_ALREADY_MANAGED = "TargetAlreadyManaged"  # an older LagPolicy has it
     REPLICAS_CONTENDED = "ReplicasContended"
     FORBIDDEN = "Forbidden"
+    INTERNAL_ERROR = "InternalError"  # a fault of Tidegate itself
     SCALE_FAILED = "ScaleFailed"  # the API server did not answer, or refused for a reason of its own
     CONNECTION_NOT_FOUND = "ConnectionNotFound"
     CONNECTION_FAILED = "ConnectionFailed"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from tidegate.api import PAUSED_ANNOTATION, LagPolicy, LagPolicyStatus, Mode, Reason
+from tidegate.api import PAUSED_ANNOTATION, LagPolicy, LagPolicySpec, LagPolicyStatus, Mode, Reason
 from tidegate.cluster.conflicts import objection
 from tidegate.cluster.contention import Contention
 from tidegate.cluster.workloads import Workload, target_of
@@ -29,6 +29,7 @@ class Charge:
     """
 
     uid: str
+    spec: LagPolicySpec
     memory: Memory
     status: LagPolicyStatus
     contention: Contention = field(default_factory=Contention)
@@ -39,13 +40,22 @@ class Charge:
     state: GroupState | None = None
     acted: bool = False
     said: Reason | None = None
+    failed: str | None = None
     busy: bool = field(default=False, repr=False)
 
     @classmethod
     def taken_over(cls, policy: LagPolicy) -> "Charge":
         """Go on where the status says that the last process stopped."""
         memory = Memory.load(policy.status.memory) if policy.status.memory else Memory()
-        return cls(policy.metadata.uid, memory, policy.status)
+        return cls(policy.metadata.uid, policy.spec, memory, policy.status)
+
+    def obey(self, spec: LagPolicySpec) -> None:
+        """Follow an edit: of another group's readings only what was learned is of use, and a refusal may be over."""
+        if spec == self.spec:
+            return
+        if spec.source != self.spec.source:
+            self.memory, self.state = Memory.load(self.memory.dump()), None
+        self.spec, self.refused = spec, None
 
     def describe(self, now: float) -> bool:
         """Whether the next reading should ask for the group's members: they settle something now."""

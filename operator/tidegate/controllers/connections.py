@@ -40,7 +40,25 @@ class Client:
     describe_at: float = 0.0
     _opened: tuple[BrokerConnectionSpec, str] | None = field(default=None, repr=False)
 
-    async def ready(self, connection: Connection | None) -> Source | ReadingError:
+    async def cycle(
+        self, connection: Connection | None, wanted: Collection[WantedGroup]
+    ) -> tuple[Readings, ConnectionInfo | ReadingError | None]:
+        """Read all wanted groups, and look at the cluster when it is time. What fails is an answer, never raised."""
+        try:
+            source = await self._ready(connection)
+            if isinstance(source, ReadingError):
+                return dict.fromkeys(wanted, source), source
+            readings = await self.worker.call(source.read, wanted) if wanted else {}
+            info = outage(readings) or await self._describe(source)
+        except Exception as error:
+            logger.exception("reading through %s failed", self.key)
+            failed = ReadingError(Reason.READING_FAILED, f"reading failed: {error!r}", self.services.clock())
+            return dict.fromkeys(wanted, failed), failed
+        if isinstance(info, ReadingError):
+            self.look_at = self.describe_at = 0.0  # look at the Secrets and at the cluster in the next cycle
+        return readings, info
+
+    async def _ready(self, connection: Connection | None) -> Source | ReadingError:
         """The open source, or why there is none."""
         now = self.services.clock()
         if connection is None:
@@ -51,27 +69,14 @@ class Client:
             return ReadingError(secrets.reason, secrets.message, now)
         return self._open(connection.spec, secrets)
 
-    async def read(self, source: Source, wanted: Collection[WantedGroup]) -> Readings:
-        """Read all groups; what goes wrong with the whole of it concerns each."""
-        try:
-            return await self.worker.call(source.read, wanted)
-        except Exception as error:
-            logger.exception("reading through %s failed", self.key)
-            failed = ReadingError(Reason.READING_FAILED, f"reading failed: {error!r}", self.services.clock())
-            return dict.fromkeys(wanted, failed)
-
-    async def describe(self, source: Source) -> ConnectionInfo | ReadingError | None:
+    async def _describe(self, source: Source) -> ConnectionInfo | ReadingError | None:
         """What is behind the connection; None where it is not time to look."""
         now = self.services.clock()
         if now < self.describe_at:
             return None
         info = await self.worker.call(source.describe)
-        self.describe_at = now + DESCRIBE_EVERY if isinstance(info, ConnectionInfo) else now
+        self.describe_at = now + DESCRIBE_EVERY
         return info
-
-    def suspect(self) -> None:
-        """The broker did not answer or refused us: look at the Secrets and at the cluster in the next cycle."""
-        self.look_at = self.describe_at = 0.0
 
     def close(self) -> None:
         """Close the client, after a read under way."""

@@ -9,14 +9,13 @@ from typing import Any, TypeVar
 
 from tidegate.api import BrokerConnectionStatus, LagPolicy
 from tidegate.controllers.charge import Charge
-from tidegate.controllers.connections import Client, Readings, outage
+from tidegate.controllers.connections import Client, Readings
 from tidegate.controllers.findings import report_connection
-from tidegate.controllers.lagpolicies import tend, wanted_group
+from tidegate.controllers.lagpolicies import give_up, tend, wanted_group
 from tidegate.controllers.services import Services
 from tidegate.controllers.thread import Worker
 from tidegate.controllers.world import ConnectionKey, name_of
-from tidegate.engine.observation import ReadingError
-from tidegate.sources import ConnectionInfo, WantedGroup
+from tidegate.sources import WantedGroup
 
 logger = logging.getLogger(__name__)
 
@@ -108,15 +107,7 @@ class ReadingLoop:
         policies = services.world.policies_of(self.key)
         wanted = {policy.metadata.uid: self._wanted(policy) for policy in policies}
         connection = services.world.connection(self.key)
-        source = await self._client.ready(connection)
-        if isinstance(source, ReadingError):
-            readings: Readings = dict.fromkeys(wanted.values(), source)
-            info: ConnectionInfo | ReadingError | None = source
-        else:
-            readings = await self._until_stopped(self._client.read(source, set(wanted.values()))) if wanted else {}
-            info = outage(readings) or await self._until_stopped(self._client.describe(source))
-        if isinstance(info, ReadingError):
-            self._client.suspect()
+        readings, info = await self._until_stopped(self._client.cycle(connection, set(wanted.values())))
         work = iter(policies)
         await asyncio.gather(*(self._tend(work, wanted, readings) for _ in range(min(AT_ONCE, len(policies)))))
         if connection is not None and info is not None:
@@ -149,16 +140,20 @@ class ReadingLoop:
         """Take one policy after the other; a policy that fails is logged and stops no other."""
         for listed in work:
             policy = self._services.world.policy(name_of(listed))
-            if self._stopping or policy is None or policy.metadata.uid not in wanted:
-                continue
+            if self._stopping or policy is None or not _same_source(policy, listed):
+                continue  # what was read is not what it wants now: it has woken the loop that will read that
             charge = self._charge(policy)
             if charge.busy:
                 continue
             charge.busy = True
             try:
                 await tend(self._services, charge, policy, readings[wanted[policy.metadata.uid]])
-            except Exception:
-                logger.exception("LagPolicy %s failed in this cycle", name_of(policy))
+            except Exception as error:
+                give_up(self._services, charge, policy, error)
             finally:
                 charge.busy = False
             await asyncio.sleep(0)  # a thousand policies must not keep /healthz waiting
+
+
+def _same_source(policy: LagPolicy, listed: LagPolicy) -> bool:
+    return (policy.metadata.uid, policy.spec.source) == (listed.metadata.uid, listed.spec.source)

@@ -53,6 +53,10 @@ class Pulses:
         return {name: age for name, age in self.ages().items() if age > self._pulses[name].within}
 
 
+class ListenError(Exception):
+    """The address cannot be listened on; the message says why."""
+
+
 async def _answer(problems: object, **facts: object) -> web.Response:
     return web.json_response({"ok": not problems, **facts}, status=503 if problems else 200)
 
@@ -75,12 +79,14 @@ def application(pulses: Pulses, unready: Callable[[], list[str]]) -> web.Applica
 
 @asynccontextmanager
 async def serving(listen: Address, app: web.Application) -> AsyncIterator[int]:
-    """Serve `app` while the block runs; gives the port. OSError where the address cannot be used."""
+    """Serve `app` while the block runs; gives the port. ListenError where the address cannot be used."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, listen.host or None, listen.port)
-        await site.start()
+        try:
+            await web.TCPSite(runner, listen.host or None, listen.port).start()
+        except OSError as error:
+            raise ListenError(f"cannot listen on {listen}: {error.strerror or error}") from None
         port = int(runner.addresses[0][1])
         logger.info("serving /healthz and /readyz on port %d", port)
         yield port

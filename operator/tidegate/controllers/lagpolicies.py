@@ -4,6 +4,7 @@ import logging
 
 from tidegate.api import LagPolicy, Reason
 from tidegate.cluster.announcements import announce
+from tidegate.cluster.conditions import condition, set_condition
 from tidegate.cluster.judgement import Outcome
 from tidegate.cluster.scaling import Scaled, scale
 from tidegate.cluster.status import build_status
@@ -33,12 +34,27 @@ def wanted_group(policy: LagPolicy, *, describe: bool) -> WantedGroup:
 
 async def tend(services: Services, charge: Charge, policy: LagPolicy, reading: Reading | ReadingError) -> None:
     """Observe, decide, act, and say so."""
+    charge.obey(policy.spec)
     found = await find_target(services, policy)
     now = services.clock()
     observation = observe(services.world, charge, policy, reading, found, now)
     decision, charge.memory = step(charge.memory, observation, policy.spec, now)
     scaled = await act(services, charge, policy, decision, found)
     report(services, charge, Outcome(policy, observation, decision, now, scaled, charge.memory.dump()))
+    charge.failed = None
+
+
+def give_up(services: Services, charge: Charge, policy: LagPolicy, error: Exception) -> None:
+    """A policy whose cycle broke (a fault of ours) says so, and stops no other; it is tried again in the next cycle."""
+    said = f"Tidegate failed on this policy, nothing is scaled: {error!r}"
+    if charge.failed != said:
+        logger.exception("%s failed in this cycle, and is tried again in the next", name_of(policy))
+    charge.failed = said
+    generation = policy.metadata.generation
+    failed = condition("Ready", False, Reason.INTERNAL_ERROR, said, generation, services.clock())
+    conditions = set_condition(charge.status.conditions, failed)
+    charge.status = charge.status.model_copy(update={"conditions": conditions})
+    services.statuses.offer(policy, charge.status)
 
 
 async def find_target(services: Services, policy: LagPolicy) -> Workload | Objection:

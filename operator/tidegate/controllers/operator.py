@@ -19,7 +19,7 @@ from tidegate.controllers import access
 from tidegate.controllers.attendance import RollCalls, readable
 from tidegate.controllers.charge import Charge
 from tidegate.controllers.cycle import ReadingLoop
-from tidegate.controllers.health import Pulses, application, serving
+from tidegate.controllers.health import ListenError, Pulses, application, serving
 from tidegate.controllers.services import Services, always
 from tidegate.controllers.settings import Settings
 from tidegate.controllers.watching import Login, Watch
@@ -102,10 +102,8 @@ class Operator:
                 raise _StopError
         except* _StopError:
             logger.info("stopped")
-        except* OSError as errors:
-            raise OperatorError(f"cannot listen on {services.settings.listen}: {errors.exceptions[0]}") from None
-        except* OperatorError as errors:
-            raise errors.exceptions[0] from None
+        except* (ListenError, OperatorError) as errors:
+            raise OperatorError(str(errors.exceptions[0])) from None
 
     async def _mind(self, watch: Watch) -> None:
         """Keep the pulse of kopf's loop, and notice when it has ended."""
