@@ -38,8 +38,8 @@ TOPIC, PARTITIONS, GROUP, NAMESPACE = "points.deduct", 12, "points-service", "sh
 DEPLOYMENT, POLICY = "points-consumer", "points"
 PROMISE = 30.0
 SERVICE_RATE = 50.0
-PEAK = 6.8 * SERVICE_RATE
-"""Arrivals at the crowd's height, records/s: more than six consumers can do."""
+PEAK = 6.0 * SERVICE_RATE
+"""Arrivals at the crowd's height, records/s: as much as six consumers can do."""
 BEFORE, AFTER = 5, 45
 """Seconds of quiet load around the trace: to begin with, and at most for the last scale-in to happen."""
 SEED = 1995

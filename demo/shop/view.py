@@ -58,7 +58,7 @@ def picture(
     passed = f"{clock(now.at - start)} of {clock(seconds)}"
     return Group(
         Panel(
-            _gauges(samples, seconds, promise, max(10, width - 42)),
+            _gauges(samples, seconds, promise, max(10, width - 33)),
             title=f"points-service · a flash crowd of 2015, 60 times faster · {passed}",
             border_style="red" if now.age > promise else "cyan",
         ),
@@ -79,6 +79,8 @@ def _gauges(samples: Sequence[Sample], seconds: float, promise: float, width: in
         ("replicas", f"{now.ready} ready of {now.replicas}", "bold", [float(s.replicas) for s in samples], 8),
     ]
     table = Table.grid(padding=(0, 2))
+    for least in (8, 15, 0):
+        table.add_column(min_width=least, no_wrap=True)
     for name, value, style, values, highest in rows:
         table.add_row(Text(name, style="dim"), Text(value, style=style), spark(values, width, seconds, highest))
     return table

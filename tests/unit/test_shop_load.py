@@ -25,7 +25,7 @@ def test_scaling_keeps_the_shape_and_sets_the_peak():
 
 
 def test_the_crowd_starts_and_ends_where_one_consumer_is_enough():
-    crowd = load().scaled(6.8)  # in consumers
+    crowd = load().scaled(6.0)  # in consumers
     assert sum(crowd.rates[:50]) / 50 < 0.5
     assert sum(crowd.rates[-50:]) / 50 < 0.5
     assert sum(rate > 4 for rate in crowd.rates) > 20
