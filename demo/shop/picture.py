@@ -97,4 +97,4 @@ def _replicas(axes: Axes, course: Course, scales: Sequence[Scale]) -> None:
     axes.fill_between(course.at, course.ready, step="post", color=BLUE, alpha=0.3, linewidth=0, label="ready")
     _plain(axes, "replicas")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="upper right", frameon=False, ncols=2)
+    axes.legend(loc="upper left", frameon=False)
