@@ -41,6 +41,5 @@ def _changed(about: About, now: Condition) -> Event:
 
 
 def _scaled(about: About, change: ScaleChange) -> Event:
-    message = f"scaled from {change.from_} to {change.to}: {change.message}"
     key = change.time, change.to
-    return Event(about, EventType.NORMAL, Reason(change.reason), message, dedupe_key=key, action="Scale")
+    return Event(about, EventType.NORMAL, Reason(change.reason), change.message, dedupe_key=key, action="Scale")
