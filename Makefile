@@ -63,6 +63,10 @@ generate: setup  ## Write crds/ and docs/reference.md anew from operator/tidegat
 format: setup  ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
+.PHONY: bench-policy
+bench-policy: setup  ## Every controller on every trace, against the optimum: build/bench/policy.json, docs/benchmark.md
+	@$(BIN)/python -m bench.policy
+
 .PHONY: bench-watch
 bench-watch: setup  ## The cost of watching 1,000 and 10,000 groups, into build/bench/watch.json
 	@$(BIN)/python -m bench.watch

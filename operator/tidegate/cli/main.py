@@ -6,6 +6,7 @@ import typer
 
 from tidegate import __version__
 from tidegate.cli.run import run
+from tidegate.cli.simulate import simulate
 
 app = typer.Typer(
     name="tidegate",
@@ -32,3 +33,4 @@ def tidegate(
 
 
 app.command(name="run")(run)
+app.command(name="simulate")(simulate)

@@ -1,0 +1,70 @@
+"""Pictures of runs: arrivals and capacity, the age of the oldest record against the promise, replicas of each."""
+
+from base64 import b64encode
+from html import escape
+from io import BytesIO
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tidegate.simulate.outcome import HOUR
+from tidegate.simulate.trace import Curve
+from tidegate.simulate.world import Run
+
+MINUTE_TICKS = 12
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>tidegate simulate</title>
+<style>body {{ font-family: sans-serif; margin: 2em }} img {{ max-width: 100% }}</style>
+<pre>{table}</pre>
+<img alt="Arrivals and capacity, age of the oldest record, replicas" src="data:image/png;base64,{image}">
+<p>{notes}</p>
+</html>
+"""
+
+
+def oldest_ages(arrivals: Curve, run: Run) -> Curve:
+    """The age (seconds) of the oldest record that waits, at each look; 0 where none waits."""
+    times = np.arange(len(arrivals) + 1) * run.regime.tick
+    total = np.concatenate([[0.0], np.cumsum(arrivals)])
+    came = np.interp(np.asarray(run.served), total, times)
+    ages: Curve = np.where(np.asarray(run.lag) > 1, np.asarray(run.times) - came, 0.0)
+    return np.maximum(ages, 0.0)
+
+
+def picture(arrivals: Curve, runs: list[Run], title: str = "") -> Figure:
+    """Runs over the same trace, one picture below the other."""
+    figure = Figure(figsize=(12, 9), layout="tight")
+    axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 1.5])
+    regime = runs[0].regime
+    hours = (np.arange(len(arrivals)) + 0.5) * regime.tick / HOUR
+    rate = np.convolve(arrivals / regime.tick, np.ones(MINUTE_TICKS) / MINUTE_TICKS, mode="same")
+    axes[0].plot(hours, rate, color="black", linewidth=0.8, label="arrivals (1 min)")
+    for run in reversed(runs):  # the first one on top
+        _draw(axes, arrivals, run)
+    axes[1].axhline(regime.max_age, color="red", linestyle="--", linewidth=0.8, label="promise")
+    for axis, name in zip(axes, ("records/s: arrivals, capacity", "age of the oldest, s", "replicas"), strict=True):
+        axis.set_ylabel(name)
+        axis.legend(loc="upper right", fontsize="small")
+        axis.grid(alpha=0.3)
+    axes[2].set_xlabel("hours")
+    axes[0].set_title(title, fontsize="medium")
+    return figure
+
+
+def page(arrivals: Curve, runs: list[Run], table: str, notes: str) -> str:
+    """A page of HTML that needs nothing beside it: figures, picture, notes."""
+    drawn = BytesIO()
+    picture(arrivals, runs).savefig(drawn, format="png", dpi=110)
+    image = b64encode(drawn.getvalue()).decode()
+    return PAGE.format(table=escape(table), image=image, notes=escape(notes))
+
+
+def _draw(axes: list[Axes], arrivals: Curve, run: Run) -> None:
+    hours = np.asarray(run.times) / HOUR
+    capacity = [run.regime.capacity(ready) for ready in run.ready]
+    axes[0].step(hours, capacity, where="post", linewidth=0.6, alpha=0.7, label=f"capacity of {run.controller}")
+    axes[1].plot(hours, oldest_ages(arrivals, run), linewidth=0.6, alpha=0.7, label=run.controller)
+    axes[2].step(hours, run.replicas, where="post", linewidth=0.7, alpha=0.8, label=run.controller)
