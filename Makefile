@@ -68,8 +68,9 @@ bench-policy: setup  ## Every controller on every trace, against the optimum: bu
 	@$(BIN)/python -m bench.policy
 
 .PHONY: bench-watch
-bench-watch: setup  ## The cost of watching 1,000 and 10,000 groups, into build/bench/watch.json
+bench-watch: setup  ## The cost of watching: groups read, and the whole operator, into build/bench/
 	@$(BIN)/python -m bench.watch
+	@$(BIN)/python -m bench.watch --operator
 
 .PHONY: clean
 clean:  ## Remove what was built here (the cache of Kubernetes and Kafka stays; see python -m demo.stack --help)

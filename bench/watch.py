@@ -48,10 +48,15 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--read", type=int, metavar="GROUPS", help="only read so many groups, and print JSON")
     arguments.add_argument("--bootstrap", default="", help="with --read: the broker")
+    arguments.add_argument("--operator", action="store_true", help="the whole operator with 1,000 policies instead")
     given = arguments.parse_args()
     if given.read:
         sys.stdout.write(json.dumps(read(given.bootstrap, given.read)))
         return 0
+    if given.operator:
+        from bench import operator
+
+        return operator.main()
     with Stack.start(kubernetes=False, kafka=True, pods=False) as stack:
         assert stack.kafka
         make_groups(stack.kafka.bootstrap, max(SIZES))

@@ -1,5 +1,6 @@
 """What is remembered of a policy from cycle to cycle, as a time line."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,3 +155,23 @@ def test_a_policy_is_taken_over_with_what_was_learned():
 
 def test_a_memory_that_somebody_spoiled_is_an_empty_one():
     assert Care(status={"memory": "{not json"}).charge.memory == Memory()
+
+
+def test_an_edit_of_the_source_keeps_what_was_learned_and_drops_the_history():
+    care = Care(status={"memory": Memory(startups=(12.0,)).dump()})
+    care.charge.memory = replace(care.charge.memory, reset_at=NOW)  # stands for all that is volatile
+    care.watching.see(POLICIES, policy(spec={"replicas": {"max": 9}}))
+    care.charge.obey(care.policy.spec)
+    assert care.charge.memory.reset_at == NOW
+    source = {"kafka": {"connectionRef": {"name": "kafka"}, "group": "another"}}
+    care.watching.see(POLICIES, policy(spec={"source": source}))
+    care.charge.obey(care.policy.spec)
+    assert care.charge.memory.reset_at is None
+    assert care.charge.memory.startups == (12.0,)
+
+
+def test_an_edit_ends_a_refusal(care: Care):
+    care.charge.refuse(Objection(Reason.FORBIDDEN, "may not"), NOW)
+    care.watching.see(POLICIES, policy(spec={"replicas": {"max": 9}}))
+    care.charge.obey(care.policy.spec)
+    assert care.look(NOW + 1).objection is None

@@ -155,3 +155,22 @@ def test_what_a_roll_call_does_not_find_any_more_is_forgotten(watching: Watching
     assert names(watching.world.policies_of(KAFKA)) == ["stays"]
     assert watching.gone == ["left"]
     assert watching.world.missing(POLICIES.plural, there) == {"new"}
+
+
+def test_the_status_of_a_policy_in_care_is_not_kept_twice(watching: Watching):
+    status = {"observedGeneration": 3}
+    watching.see(POLICIES, policy(status=status))
+    seen = watching.world.policy(Name("shop", "points"))
+    assert seen
+    assert seen.status.observed_generation == 3  # what the last process left, for whoever takes over
+    watching.world.adopt(seen)
+    for _ in range(2):
+        kept = watching.world.policy(Name("shop", "points"))
+        assert kept
+        assert kept.status.observed_generation == 0
+        watching.see(POLICIES, policy(status=status))
+    watching.see(POLICIES, policy(), "DELETED")
+    watching.see(POLICIES, policy(status=status, metadata={"uid": "another"}))
+    another = watching.world.policy(Name("shop", "points"))
+    assert another
+    assert another.status.observed_generation == 3

@@ -38,6 +38,7 @@ class RollCalls:
         self._services = services
         self._kinds = kinds
         self._attendance = {kind.plural: Attendance() for kind in kinds}
+        self._listing = asyncio.Lock()  # one list at a time: memory that is taken once is kept
         self.complete = asyncio.Event()
         """Set once everything of every kind has been seen for the first time."""
 
@@ -65,7 +66,8 @@ class RollCalls:
     async def _call(self, kind: Watched, attendance: Attendance) -> None:
         began = monotonic()
         try:
-            there = await self._list(kind)
+            async with self._listing:
+                there = await self._list(kind)
         except FAILURES as error:
             # Not the watch's fault: it cannot do better than the list, and a restart would not help either.
             self._services.pulses.beat(_pulse(kind))

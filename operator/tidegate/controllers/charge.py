@@ -51,11 +51,12 @@ class Charge:
 
     def obey(self, spec: LagPolicySpec) -> None:
         """Follow an edit: of another group's readings only what was learned is of use, and a refusal may be over."""
-        if spec == self.spec:
+        before, self.spec = self.spec, spec
+        if spec == before:
             return
-        if spec.source != self.spec.source:
+        if spec.source != before.source:
             self.memory, self.state = Memory.load(self.memory.dump()), None
-        self.spec, self.refused = spec, None
+        self.refused = None
 
     def describe(self, now: float) -> bool:
         """Whether the next reading should ask for the group's members: they settle something now."""

@@ -134,6 +134,7 @@ class ReadingLoop:
         charge = self._charges.get(policy.metadata.uid)
         if charge is None:
             charge = self._charges[policy.metadata.uid] = Charge.taken_over(policy)
+            self._services.world.adopt(policy)
         return charge
 
     async def _tend(self, work: Iterator[LagPolicy], wanted: dict[str, WantedGroup], readings: Readings) -> None:

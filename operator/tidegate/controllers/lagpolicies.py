@@ -86,7 +86,7 @@ async def act(
 def report(services: Services, charge: Charge, outcome: Outcome) -> None:
     """Status, Events and a log line; none of them waits for the API server."""
     before, charge.status = charge.status, build_status(outcome, charge.status)
-    services.statuses.offer(outcome.policy, charge.status)
+    services.statuses.offer(outcome.policy.model_copy(update={"status": before}), charge.status)
     services.recorder.tell(*announce(outcome.policy, before, charge.status))
     log(charge, outcome)
 

@@ -19,7 +19,7 @@ from tidegate.controllers.shelf import Name
 logger = logging.getLogger(__name__)
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-PAGE = 500
+PAGE = 100
 TIMEOUT = 30
 
 

@@ -44,6 +44,11 @@ class Shelf(Generic[V]):
         space[name.name] = _Entry(uid, version, now, value)
         return True
 
+    def change(self, name: Name, value: V) -> None:
+        """Keep something else of an object that is there."""
+        space = self._spaces[name.namespace]
+        space[name.name] = space[name.name]._replace(value=value)
+
     def drop(self, name: Name, uid: str) -> bool:
         """Forget an object if it still is the one of this uid; False where it is not."""
         space = self._spaces.get(name.namespace, {})

@@ -71,6 +71,13 @@ def sighting(kind: Watched, event_type: str | None, body: Body) -> Sighting:
     return Sighting(kind.plural, name, meta["uid"], int(meta["resourceVersion"]), value, gone)
 
 
+class Nothing:
+    """What kopf is to remember of each object."""
+
+    def __copy__(self) -> "Nothing":
+        return self
+
+
 class Backoffs:
     """Seconds between attempts, growing, with jitter, without end: an API server that is away comes back some day."""
 
@@ -93,13 +100,13 @@ def kopf_settings(namespaced: bool) -> kopf.OperatorSettings:
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 610
     settings.watching.reconnect_backoff = 1
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100  # whole objects are large, and what a start takes in memory it keeps
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = Backoffs()
     # A worker holds its slot until it has been idle that long, so at most limit / timeout objects a second are taken
     # in.
     settings.queueing.worker_limit = 100
-    settings.queueing.idle_timeout = 0.05
+    settings.queueing.idle_timeout = 0.01
     settings.persistence.finalizer = "tidegate.dev/finalizer"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="tidegate.dev")
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="tidegate.dev")
@@ -185,6 +192,7 @@ class Watch:
         await kopf.operator(
             registry=build_registry(self._kinds, self._login, self._hand_over),
             settings=kopf_settings(bool(self._settings.namespaces)),
+            memo=Nothing(),
             standalone=True,
             clusterwide=not self._settings.namespaces,
             namespaces=self._settings.namespaces,

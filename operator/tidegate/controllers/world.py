@@ -4,7 +4,14 @@ from collections.abc import Callable, Collection, Iterator
 from time import monotonic
 from typing import Any, NamedTuple
 
-from tidegate.api import BrokerConnection, ClusterBrokerConnection, ConnectionKind, LagPolicy, TargetRef
+from tidegate.api import (
+    BrokerConnection,
+    ClusterBrokerConnection,
+    ConnectionKind,
+    LagPolicy,
+    LagPolicyStatus,
+    TargetRef,
+)
 from tidegate.cluster.conflicts import Claim, TargetKey, claim_from
 from tidegate.cluster.selectors import PodIndex, Selector
 from tidegate.cluster.workloads import Workload, pod_from, workload_from
@@ -13,6 +20,9 @@ from tidegate.controllers.watching import Body, Sighting, Watched
 from tidegate.engine.observation import Pod
 
 Connection = BrokerConnection | ClusterBrokerConnection
+
+NO_STATUS = LagPolicyStatus()
+"""In place of the status of every policy that is in care."""
 
 
 class ConnectionKey(NamedTuple):
@@ -92,6 +102,7 @@ class World:
         self._pods = PodIndex()
         self.claims: dict[TargetKey, tuple[Claim, ...]] = {}
         """All claims on each target."""
+        self._adopted: set[str] = set()  # uids of policies
         self._by_connection: dict[ConnectionKey, set[Name]] = {}
 
     # what the watches tell
@@ -100,12 +111,27 @@ class World:
         """Take in one event of a watch."""
         shelf = self.shelves[seen.plural]
         before = shelf.get(seen.name)
+        if seen.plural == POLICIES.plural:
+            seen = seen._replace(value=self._without_status(seen.value))  # type: ignore[arg-type]
         if seen.gone:
             changed = shelf.drop(seen.name, seen.uid)
         else:
             changed = shelf.put(seen.name, seen.uid, seen.version, seen.value, self._clock())
         if changed:
             self._follow(seen.plural, seen.name, before, seen.value)
+
+    def adopt(self, policy: LagPolicy) -> None:
+        """Its status is taken over: from now on it is our own writing, and not kept here a second time."""
+        self._adopted.add(policy.metadata.uid)
+        shelf = self.shelves[POLICIES.plural]
+        claimed: Claimed | None = shelf.get(name_of(policy))
+        if claimed and claimed.policy and claimed.policy.metadata.uid == policy.metadata.uid:
+            shelf.change(name_of(policy), self._without_status(claimed))
+
+    def _without_status(self, claimed: Claimed | None) -> Claimed | None:
+        if claimed is None or claimed.policy is None or claimed.policy.metadata.uid not in self._adopted:
+            return claimed
+        return claimed._replace(policy=claimed.policy.model_copy(update={"status": NO_STATUS}))
 
     def forget(self, plural: str, name: Name, uid: str) -> None:
         """A roll call found an object gone that no watch has reported."""
@@ -141,6 +167,7 @@ class World:
 
     def _move_policy(self, name: Name, before: LagPolicy | None, after: LagPolicy | None) -> None:
         if before and not _same(before, after):
+            self._adopted.discard(before.metadata.uid)
             self._gone(before)
         old, new = before and connection_key(before), after and connection_key(after)
         if old and old != new:
