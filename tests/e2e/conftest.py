@@ -1,7 +1,6 @@
 """The running operator that all scenes share, and a scene for each test."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -42,8 +41,3 @@ def operator(shared_operator: Operator, request: pytest.FixtureRequest) -> Itera
 def scene(installed: Stack, namespace: str, topic: str) -> Iterator[Scene]:
     with Scene(installed, namespace, topic) as scene:
         yield scene
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path
