@@ -60,6 +60,12 @@ def test_what_is_being_deleted_or_names_nothing_claims_nothing():
 # Owners
 
 
+def test_a_dry_run_claims_nothing_so_it_can_be_tried_beside_another_autoscaler():
+    ref = {"name": "web"}
+    assert claim_from(body("LagPolicy", {"targetRef": ref, "mode": "DryRun"})) is None
+    assert claim_from(body("LagPolicy", {"targetRef": ref, "mode": "Paused"})) is not None
+
+
 def test_alone_on_a_target_nobody_objects():
     elsewhere = [WEB._replace(name="other"), WEB._replace(namespace="test"), WEB._replace(kind="StatefulSet")]
     assert reason_of(claim(), *(claim(Owner.HPA)._replace(target=target) for target in elsewhere)) is None

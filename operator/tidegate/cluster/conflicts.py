@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from tidegate.api import Reason
+from tidegate.api import Mode, Reason
 from tidegate.engine.observation import Objection
 
 
@@ -38,11 +38,12 @@ class Claim(NamedTuple):
 def claim_from(body: Mapping[str, Any]) -> Claim | None:
     """What a watch showed of a LagPolicy, an HPA or a ScaledObject; None where it names no target or is being deleted.
 
+    A LagPolicy in DryRun claims nothing: that is how people try Tidegate beside the autoscaler they have.
     The HPA that KEDA makes for a ScaledObject is KEDA's claim, so it is told right where ScaledObjects are not watched.
     """
     meta, spec = body["metadata"], body.get("spec") or {}
     ref = spec.get("targetRef") or spec.get("scaleTargetRef")
-    if meta.get("deletionTimestamp") or not ref or "name" not in ref:
+    if meta.get("deletionTimestamp") or not ref or "name" not in ref or spec.get("mode") == Mode.DRY_RUN:
         return None
     group = ref.get("apiVersion", "apps/v1").rpartition("/")[0]
     target = TargetKey(meta["namespace"], group, ref.get("kind", "Deployment"), ref["name"])

@@ -116,7 +116,7 @@ def hold_while_consumers_are_down(s: Situation) -> Verdict | None:
 
 def hold_on_stalled_transaction(s: Situation) -> Verdict | None:
     """Replicas cannot pass the last stable offset; readable records are still worth scaling out for."""
-    if s.count is None or not s.count.stalled or _late(s):
+    if s.count is None or not s.count.stalled or s.half_gone:
         return None
     return Verdict(Reason.TRANSACTION_STALLED, _stalled(s))
 
@@ -202,10 +202,6 @@ def first_brake(s: Situation) -> str | None:
 
 def _changing(s: Situation) -> bool:
     return s.memory.crew.unsettled is not None
-
-
-def _late(s: Situation) -> bool:
-    return s.count is not None and s.count.pace_age is not None and s.count.pace_age > s.terms.max_age / 2
 
 
 def _stalled(s: Situation) -> str:

@@ -147,13 +147,13 @@ def _probed(s: Situation) -> Verdict:
             return _stay(s, None, Reason.STARTING, "waiting for what the last change shows")
         more = s.fleet.size_for(_probe_units(s))
         if more > s.asked:
-            return _ordered(s, more, "it falls behind, and what a replica can do shows only now", True)
+            return _ordered(s, more, "it falls behind, and what a replica can do shows only now", s.half_gone)
     elif (bounded := outlook(s, s.learned.rate if s.learned else None)) and (verdict := _shrunk(s, bounded)):
         return verdict  # what a replica was seen to do at least is enough of a proof
     elif (fewer := _probe_down(s)) is not None:
         tail = f"{s.asked} have little to do, and what one can do shows only with fewer"
         return Verdict(Reason.DRAINED, _said(s, fewer, tail), fewer, desired=fewer)
-    return _stay(s, None, Reason.ON_TIME, "the group keeps up; what a replica can do shows when it has to work")
+    return _stay(s, None, Reason.ON_TIME, "what a replica can do shows when it has to work")
 
 
 def _falls_behind(s: Situation) -> bool:
@@ -164,7 +164,7 @@ def _falls_behind(s: Situation) -> bool:
     rises = sum(a < b for a, b in pairwise(ages))
     noticed = NOTICED * s.terms.max_age * (1 if rises == 2 else 2)  # one rise must be twice as high as two in a row
     unusual = s.count.pace_age > (STALENESS if usual is None else usual) + noticed
-    return s.count.pace_age > s.terms.max_age / 2 or (unusual and len(ages) == 3 and ages[1] < ages[2])
+    return s.half_gone or (unusual and len(ages) == 3 and ages[1] < ages[2])
 
 
 def _surely(s: Situation) -> float:

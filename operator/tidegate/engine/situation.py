@@ -62,6 +62,12 @@ class Situation:
         return self.observation.target.ready if self.observation.target else 0
 
     @property
+    def half_gone(self) -> bool:
+        """Whether the oldest record has used up half of the promise."""
+        age = self.count.pace_age if self.count else None
+        return age is not None and age > self.terms.max_age / 2
+
+    @property
     def per_replica(self) -> float | None:
         """Records/s of one replica: declared, else learned; None while only a lower bound is known."""
         return self.capacity.per_replica
