@@ -85,6 +85,10 @@ class Fleet:
         """The useful numbers of replicas, ascending."""
         return _useful_sizes(self.partitions, self.consumers)
 
+    def largest(self, most: int) -> int:
+        """The largest useful number of replicas within a limit (the limit where it is below all of them)."""
+        return max((n for n in self.sizes if n <= most), default=most)
+
     def units(self, replicas: int) -> float:
         """How many replicas' worth of work `replicas` replicas can do (never more than their number)."""
         consumers = min(replicas * self.consumers, self.partitions)
@@ -130,12 +134,19 @@ class Trial:
         """Whether more replicas were tried in vain lately."""
         return self.failed_at is not None and now - self.failed_at < GIVE_UP_FOR
 
+    def doubtful(self, units: float, rate: float) -> bool:
+        """Whether a larger fleet seems to do no more, so that it must be judged before it is enlarged again."""
+        return self.failed_at is None and units >= LARGER * self.units and rate < GAIN * self.rate
+
 
 def tried(trial: Trial | None, units: float, rate: float, sure: bool, now: float) -> Trial | None:
-    """A trial after a sample of a fleet of that size; a larger fleet is judged only when its rate is sure."""
+    """A trial after a sample of a fleet of that size; a larger fleet is judged only when its rate is sure.
+
+    One that failed is no measure once its time is over: what a replica can do may have changed in between.
+    """
     if trial is not None and trial.failed(now):
         return trial
-    if trial is not None and units >= LARGER * trial.units:
+    if trial is not None and trial.failed_at is None and units >= LARGER * trial.units:
         if not sure:
             return trial
         if rate < GAIN * trial.rate:

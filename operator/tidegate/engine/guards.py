@@ -171,6 +171,12 @@ def brake_with_short_history(s: Situation) -> str | None:
     return f"only {words.seconds(seen)} were seen" if seen < wanted else None
 
 
+def brake_after_a_change(s: Situation) -> str | None:
+    """One change for each start-up and pause: what the last one did must be seen first."""
+    settles = s.startup + s.pause
+    return f"the last change is {words.seconds(s.since_change)} old" if s.since_change < settles else None
+
+
 def brake_on_stalled_transaction(s: Situation) -> str | None:
     """When the transaction ends, all that waits behind it comes at once."""
     return "an open transaction holds records back" if s.count and s.count.stalled else None
@@ -185,6 +191,7 @@ def brake_on_unknown_partitions(s: Situation) -> str | None:
 BRAKES: tuple[Brake, ...] = (
     brake_while_unsettled,
     brake_with_short_history,
+    brake_after_a_change,
     brake_on_stalled_transaction,
     brake_on_unknown_partitions,
 )

@@ -5,16 +5,20 @@ from math import inf
 
 from tidegate.engine.backlog import Count, aligned, count
 from tidegate.engine.capacity import Fleet, learned_for
+from tidegate.engine.caution import Caution
 from tidegate.engine.history import History, Row
 from tidegate.engine.memory import Memory
 from tidegate.engine.observation import Observation, Reading, Target
 from tidegate.engine.rates import Dispersion, tick_of
 from tidegate.engine.saturation import Skill, Work, after, enough
+from tidegate.engine.staleness import Freshest
 from tidegate.engine.terms import Terms
 from tidegate.engine.timing import REMEMBERED, Crew, look_at_group, look_at_pods, startup_of
 
 KEEP_AT_LEAST = 540.0  # seconds of history: 96 readings of 5 s for the longest rate window, and some
 SETTLED_TICKS = 1.5  # readings after a change of pods or members before a rate can be a capacity: so, the second one
+UNDER_LOAD = 0.1  # of what the replicas can do
+LATE_BY = 1.0  # second before the promise is broken
 CLOCK_JUMP = 60.0  # seconds back in time: the clock was set, and the old rows' times mean nothing
 
 
@@ -89,6 +93,8 @@ def _with_reading(
         memory,
         history=history,
         dispersion=_dispersion(memory, before),
+        freshest=_freshest(memory, history, look.crew, observation.target, counted, fleet),
+        caution=_caution(memory, observation.target, history, counted, fleet, terms),
         crew=look.crew,
         pauses=(*memory.pauses, *look.pauses)[-REMEMBERED:] if look.pauses else memory.pauses,
         reset_at=reading.ended_at if counted.restarted or counted.beyond else memory.reset_at,
@@ -99,6 +105,32 @@ def _with_reading(
 def _dispersion(memory: Memory, before: History) -> Dispersion:
     """Up to the reading before this one: the newest must be judged by what was usual, or a burst excuses itself."""
     return memory.dispersion.after(before.arrived[-1] - before.arrived[-2]) if len(before) > 1 else memory.dispersion
+
+
+def _freshest(
+    memory: Memory, history: History, crew: Crew, target: Target | None, counted: Count, fleet: Fleet
+) -> Freshest:
+    """What waits tells how stale commits are only under load, and not in a rebalance: there all is committed."""
+    settled = crew.unsettled is crew.paused is None
+    if target is None or len(history) < 2 or not settled or not counted.arrived or counted.pace_age is None:
+        return memory.freshest
+    rate = counted.arrived / (history.ended[-1] - history.ended[-2])
+    learned = learned_for(memory.skill.capacities, target.template)
+    if learned is not None and rate < UNDER_LOAD * learned.rate * fleet.units(target.ready):
+        return memory.freshest
+    return memory.freshest.after(counted.pace_age, counted.behind / rate, history.ended[-1])
+
+
+def _caution(
+    memory: Memory, target: Target | None, history: History, counted: Count, fleet: Fleet, terms: Terms
+) -> Caution:
+    """Lateness teaches caution, unless all that may run does run: then no caution could have helped."""
+    if target is None or not target.ready or counted.pace_age is None or len(history) < 2:
+        return memory.caution
+    if target.replicas >= min(terms.most, fleet.ceiling):
+        return memory.caution
+    late = counted.pace_age - memory.freshest.staleness.age > terms.max_age - LATE_BY
+    return memory.caution.after(late, history.ended[-1] - history.ended[-2])
 
 
 def _row(history: History, reading: Reading, counted: Count) -> Row:

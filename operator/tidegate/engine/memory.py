@@ -6,10 +6,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tidegate.engine.capacity import KEEP, Learned
+from tidegate.engine.caution import MOST, Caution
 from tidegate.engine.decision import Backlog
 from tidegate.engine.history import History
-from tidegate.engine.rates import Dispersion
+from tidegate.engine.rates import KNOWN, Dispersion
 from tidegate.engine.saturation import Skill
+from tidegate.engine.staleness import Freshest
 from tidegate.engine.timing import REMEMBERED, Crew
 
 VERSION = 1
@@ -31,6 +33,8 @@ class _Kept(BaseModel):
     asked: int | None = Field(default=None, ge=0)
     changed: Seconds | None = None
     residue: int = Field(default=0, ge=0)
+    caution: Seconds = 0.0
+    noise: tuple[Seconds, Seconds] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,11 @@ class Memory:
     asked: int | None = None
     changed_at: float | None = None
     residue: int = 0
+    caution: Caution = field(default_factory=Caution)
+    dispersion: Dispersion = field(default_factory=Dispersion)
     # volatile
     history: History = field(default_factory=History)
-    dispersion: Dispersion = field(default_factory=Dispersion)
+    freshest: Freshest = field(default_factory=Freshest)
     crew: Crew = field(default_factory=Crew)
     backlog: Backlog = field(default_factory=Backlog)
     reset_at: float | None = None
@@ -64,6 +70,8 @@ class Memory:
             asked=self.asked,
             changed=None if self.changed_at is None else round(self.changed_at, 1),
             residue=self.residue,
+            caution=round(self.caution.value, 2),
+            noise=_noise(self.dispersion),
         ).model_dump_json(exclude_defaults=True)
 
     @classmethod
@@ -84,9 +92,15 @@ class Memory:
             asked=kept.asked,
             changed_at=kept.changed,
             residue=kept.residue,
+            caution=Caution(min(MOST, kept.caution)),
+            dispersion=Dispersion(None, *kept.noise, seen=KNOWN) if kept.noise else Dispersion(),
         )
 
 
-def _short(value: float) -> float:
-    """Three significant digits: more would be noise, and change the status at every step."""
-    return float(f"{value:.3g}")
+def _noise(dispersion: Dispersion) -> tuple[float, float] | None:
+    return (_short(dispersion.mean, 2), _short(dispersion.variance, 2)) if dispersion.seen else None
+
+
+def _short(value: float, digits: int = 3) -> float:
+    """Few significant digits: more would be noise, and change the status at every step."""
+    return float(f"{value:.{digits}g}")

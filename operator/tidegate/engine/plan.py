@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tidegate.engine.history import History
 
 A_TRIFLE = 1e-6  # of a record: rounding must not put a record before the stop that it waits through
+EASING = 0.5  # seconds of age a second by which a deadline comes down: a fleet a good deal larger can follow that
 
 
 class Leg(NamedTuple):
@@ -61,6 +62,26 @@ def served_by(legs: Path, time: float) -> float:
     return served
 
 
+class Deadline(NamedTuple):
+    """The age at which records must be done: `age` at first, from `eases` seconds from now on less and less, to `to`.
+
+    What eases brings an old queue back to where the next change can be afforded.
+    """
+
+    age: float
+    eases: float = inf
+    to: float = 0.0
+
+    def at(self, time: float) -> float:
+        """The age allowed to a record that is done `time` seconds from now."""
+        return self.age if time <= self.eases else max(self.to, self.age - EASING * (time - self.eases))
+
+    @property
+    def bends(self) -> tuple[float, ...]:
+        """The times at which it begins and ends to ease."""
+        return () if self.eases == inf else (self.eases, self.eases + (self.age - self.to) / EASING)
+
+
 @dataclass(frozen=True, slots=True)
 class Queue:
     """The waiting records in order of arrival, and the arrivals expected.
@@ -89,27 +110,54 @@ class Queue:
         share = (work - low) / (high - low) if high > low else 0.0
         return self.ago[row - 1] + share * (self.ago[row] - self.ago[row - 1])
 
-    def peak_age(self, legs: Path, horizon: float) -> float:
-        """The highest age at which a record is done, of those that wait or arrive within `horizon` seconds.
+    def arrived_by(self, time: float) -> float:
+        """The waiting records that will have arrived `time` seconds from now (negative: had arrived); -1 for none."""
+        if time >= 0:
+            return self.total + self.rate * time
+        if -time > self.ago[0]:
+            return -1.0
+        row = next(row for row in range(len(self.ago) - 1, -1, -1) if self.ago[row] >= -time)
+        if row == len(self.ago) - 1:
+            return self.total
+        old, new = self.ago[row], self.ago[row + 1]
+        share = (old + time) / (old - new) if old > new else 1.0
+        return self.work[row] + share * (self.work[row + 1] - self.work[row])
 
-        Between the points looked at age is linear in the record, so it peaks at one of them: the rows of the arrival
-        curve, the records that a change of capacity meets, and the last one.
+    def overdue(self, legs: Path, deadline: Deadline, horizon: float) -> float:
+        """The most seconds by which a record will miss its deadline, of those due within `horizon` seconds.
+
+        Negative: the least that one has to spare; -inf where none is due. Between the points looked at lateness is
+        linear in the record, so it peaks at one of them: the rows of the arrival curve, the records that a bend of the
+        capacity or of the deadline meets, and the last one.
         """
-        last = self.total + self.rate * horizon
-        if last <= 0:
+        last = self.arrived_by(horizon - deadline.at(horizon))
+        if last < 0:
+            return -inf
+        bends = [served_by(legs, leg.until) for leg in legs[:-1]]
+        bends += [served_by(legs, time) for time in deadline.bends]
+        works = [work for work in (*self.work, *bends) if work < last]
+        worst = -inf
+        for work in (*works, last):
+            done = done_after(legs, work)
+            if done == inf:
+                return inf
+            worst = max(worst, done + self.arrived(work) - deadline.at(done))
+        return worst
+
+    def peak_age(self, legs: Path, horizon: float) -> float:
+        """The highest age at which a record is done, of those that wait or arrive within `horizon` seconds."""
+        if self.total + self.rate * horizon <= 0:
             return 0.0
-        bends = (served_by(legs, leg.until) for leg in legs[:-1])
-        works = (*self.work, *(work for work in bends if work < last), last)
-        return max(done_after(legs, work) + self.arrived(work) for work in works)
+        return self.overdue(legs, Deadline(0.0), horizon)
 
 
-def queue_of(history: History, age: float, staleness: float, rate: float) -> Queue:
-    """The queue as the newest row of a history shows it.
+def queue_of(history: History, age: float, done: float, rate: float) -> Queue:
+    """The queue as the newest row of a history shows it; its head is `age` seconds old.
 
-    `staleness` records at its head are done though not yet committed.
+    `done` records at its head are done though not yet committed.
     """
     now, arrived, behind = history.ended[-1], history.arrived[-1], history.behind[-1]
-    head = arrived - max(0.0, behind - staleness)
+    head = arrived - max(0.0, behind - done)
     first = bisect_right(history.arrived, head)
     rows = range(first, len(history))
     work = [0.0, *(history.arrived[row] - head for row in rows)]

@@ -1,17 +1,18 @@
 """Arrival and service rates from offsets and the times of their answers."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 from tidegate.engine.history import History
 
 WINDOWS = (1, 2, 3, 6, 12, 24, 48, 96)  # readings
-CONTRADICTED = 3.5
-"""Standard deviations by which a short window must leave a long one to prove that the rate changed: a false alarm costs
-a switch, a missed burst lateness."""
+RISEN, FALLEN = 3.5, 6.0
+"""Standard deviations by which a short window must leave a long one to prove that the rate rose or fell: a false alarm
+costs a switch, a missed burst lateness, and a fall that is seen late only some replicas for a while."""
 NOTICE = 0.01
 """Weight of the newest reading in the dispersion: it is a trait of the group, learned over some minutes."""
+KNOWN = 100  # readings that make it known
 SERVICE_WINDOW = 30.0
 """Seconds: six auto-commits of 5 s, so that commits in jumps are off by a sixth at most."""
 USUAL_TICK = 5.0
@@ -22,13 +23,14 @@ USUAL_OVER = 300.0  # seconds over which the usual age is taken: commits in batc
 class Level:
     """An arrival rate (records/s), the standard deviation of that estimate, and the window it comes from (s).
 
-    `latest` is the rate since the last reading, whatever chance made of it.
+    `latest` is the rate since the last reading, `latest_sd` what chance makes of that.
     """
 
     rate: float
     sd: float
     window: float
     latest: float
+    latest_sd: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Dispersion:
     The variance is that of neighbouring readings, half the mean squared difference, so slow changes do not count.
     """
 
-    last: float = 0.0
+    last: float | None = None
     mean: float = 0.0
     variance: float = 0.0
     seen: int = 0
@@ -50,8 +52,8 @@ class Dispersion:
 
     def after(self, arrived: float) -> "Dispersion":
         """With the records of one more reading."""
-        if not self.seen:
-            return Dispersion(last=arrived, seen=1)
+        if self.last is None:
+            return replace(self, last=arrived, seen=max(1, self.seen))
         weight = max(NOTICE, 1 / self.seen)
         mean = self.mean + weight * ((arrived + self.last) / 2 - self.mean)
         variance = self.variance + weight * ((arrived - self.last) ** 2 / 2 - self.variance)
@@ -73,9 +75,9 @@ def arrival_level(history: History, dispersion: Dispersion, tick: float) -> Leve
     rates = _window_rates(history, tick)
     for reach in range(len(rates) - 1, -1, -1):
         window, rate = rates[reach]
-        bound = CONTRADICTED * sqrt(dispersion.index * rate)  # at 1 s: shrinks with the root of the window
-        if all(abs(short - rate) <= bound / sqrt(width) for width, short in rates[:reach]):
-            return Level(rate, sqrt(dispersion.index * rate / window), window, rates[0][1])
+        sd = sqrt(dispersion.index * rate)  # over 1 s: shrinks with the root of the window
+        if all(-FALLEN * sd <= (short - rate) * sqrt(width) <= RISEN * sd for width, short in rates[:reach]):
+            return Level(rate, sd / sqrt(window), window, rates[0][1], sd / sqrt(rates[0][0]))
     return None
 
 
@@ -102,20 +104,6 @@ def service_rate(history: History, since: float) -> float | None:
     row = min(history.since(max(since, history.ended[-1] - SERVICE_WINDOW)), len(history) - 2)
     seconds = history.committed[-1] - history.committed[row]
     return max(0.0, history.served[-1] - history.served[row]) / seconds if seconds > 0 else None
-
-
-def peak_rate(history: History, window: float, tick: float) -> float:
-    """The highest arrival rate over about three readings within the last `window` seconds."""
-    first = history.since(history.ended[-1] - window)
-    peak = 0.0
-    start = first
-    for row in range(first + 1, len(history)):
-        while history.ended[row] - history.ended[start + 1] >= 3 * tick - tick / 4 and start + 1 < row:
-            start += 1
-        seconds = history.ended[row] - history.ended[start]
-        if seconds >= 2 * tick:
-            peak = max(peak, (history.arrived[row] - history.arrived[start]) / seconds)
-    return peak
 
 
 def usual_age(history: History) -> float | None:

@@ -4,27 +4,18 @@ from itertools import pairwise
 
 from tidegate.api.reasons import Reason
 from tidegate.engine import words
+from tidegate.engine.growing import short, size_up
 from tidegate.engine.guards import Verdict, first_brake
 from tidegate.engine.history import HOLE
+from tidegate.engine.outlook import Outlook, growth, outlook
 from tidegate.engine.rates import usual_age
-from tidegate.engine.saturation import STALENESS
+from tidegate.engine.shrinking import drained, size_down
 from tidegate.engine.situation import Situation
-from tidegate.engine.sizing import (
-    CLEARLY,
-    MUCH_LARGER,
-    Outlook,
-    drained,
-    falling,
-    fits,
-    growth,
-    outlook,
-    proof_time,
-    short,
-    size_up,
-)
+from tidegate.engine.staleness import STALENESS
 
 PROBE = 2  # times as many replicas where the group falls behind and nobody knows what one can do
 NOTICED = 1 / 24  # of maxAge
+CLEARLY, UNLIKELY = 2.0, 1.5  # standard deviations of the arrival rate, and of what came since the last reading
 IDLE_FOR = 60.0  # seconds without a record before the last replica goes
 
 
@@ -49,7 +40,7 @@ def size(s: Situation) -> Verdict:
     o = outlook(s, s.per_replica)
     if o is None:
         return _probed(s)
-    if short(o, s.asked, _surely(s)):
+    if short(o, s.asked, _surely(s), s.since_change):
         return _grown(s, o)
     return _shrunk(s, o) or _kept(s, o)
 
@@ -60,7 +51,7 @@ def _woken(s: Situation) -> Verdict:
     if lag <= s.memory.residue:
         return Verdict(Reason.ON_TIME, "0 replicas: nothing waits", need=0, desired=0)
     o = outlook(s, s.per_replica)
-    need = max(1, size_up(o, growth(s.arrival))) if o else 1
+    need = max(1, size_up(o)) if o else 1
     return _ordered(s, need, f"{words.some(lag, 'record')} came while it slept")
 
 
@@ -91,36 +82,38 @@ def _asleep(s: Situation) -> Verdict:
 
 def _grown(s: Situation, o: Outlook) -> Verdict:
     """More replicas, unless they are on their way, do not start, or did not help the last time."""
-    need = max(size_up(o, growth(s.arrival)), 1)
+    need = max(size_up(o), 1)
     if s.on_their_way.stuck:
         stuck = words.some(s.on_their_way.stuck, "replica")
         return _stay(s, need, Reason.PODS_NOT_STARTING, f"{need} needed, but {stuck} asked for did not start", True)
-    if need <= s.asked or (o.coming and need < MUCH_LARGER * s.asked):
+    if need <= s.asked:
         reason = Reason.STARTING if o.coming else Reason.DRAINING
         return _stay(s, need, reason, _outcome(o, s.asked), o.peak() > o.max_age)
-    if s.memory.skill.trial and s.memory.skill.trial.failed(s.now):
+    trial = s.memory.skill.trial
+    if trial and (trial.failed(s.now) or trial.doubtful(o.fleet.units(s.ready), o.does(s.ready))):
         return _stay(s, need, Reason.NOT_EFFECTIVE, "more replicas did no more work: look at what they wait for", True)
     late = o.peak(min(need, o.fleet.ceiling)) > o.max_age
     return _ordered(s, need, f"with {s.asked} the oldest would reach {_age(o.peak())}", late)
 
 
 def _shrunk(s: Situation, o: Outlook) -> Verdict | None:
-    """The smallest fleet that is proven to do, once the backlog is gone.
-
-    While the arrivals fall and ask for even less than is proven, it waits: one larger step later spares a pause.
-    """
-    least, floor = max(1, s.terms.least), _floor(s, o)
-    if o.coming or max(least, floor) >= s.asked or not drained(o) or first_brake(s):
+    """A smaller fleet, once the backlog is gone, if it is cheaper with the stops and starts that it brings."""
+    least = max(1, s.terms.least)
+    if o.coming or least >= s.asked or not drained(o) or first_brake(s):
         return None
-    for fewer in sorted({max(least, floor), *(n for n in o.fleet.sizes if max(least, floor) < n < s.asked)}):
-        window = proof_time(o, s.asked, fewer)
-        if s.since_change >= window and fits(o, s.memory.history, window, fewer):
-            if fewer > max(least, floor) and falling(o, s.memory.history, window):
-                return None
-            tail = f"{fewer} would have carried the peak of the last {words.seconds(window)}"
-            limit = Reason.MIN_REPLICAS if floor < least else None
-            return Verdict(Reason.DRAINED, _said(s, fewer, tail), fewer, floor, fewer, limit)
-    return None
+    fewer = size_down(o, s.asked, least)
+    if fewer is None:
+        return None
+    floor = _floor(s, o)
+    tail = f"nothing is left to catch up with, and {_enough(o, fewer)}"
+    limit = Reason.MIN_REPLICAS if floor < least == fewer else None
+    return Verdict(Reason.DRAINED, _said(s, fewer, tail), fewer, floor, fewer, limit)
+
+
+def _enough(o: Outlook, fewer: int) -> str:
+    if o.does(fewer) >= o.queue.rate:
+        return f"{fewer} are enough"
+    return f"{fewer} keep the promise for a while, which is cheaper than idle ones"
 
 
 def _kept(s: Situation, o: Outlook) -> Verdict:
@@ -132,7 +125,7 @@ def _kept(s: Situation, o: Outlook) -> Verdict:
 
 def _floor(s: Situation, o: Outlook) -> int:
     """The smallest fleet that does the arrivals, however long it may take to prove that."""
-    floor = o.fleet.size_for(o.queue.rate * (1 + growth(s.arrival)) / o.rate)
+    floor = o.fleet.size_for(o.load * (1 + o.growth))
     return floor if s.terms.least == 0 else max(1, floor)
 
 
@@ -168,10 +161,11 @@ def _falls_behind(s: Situation) -> bool:
 
 
 def _surely(s: Situation) -> float:
-    """The least the arrivals can be, but for chance; what ages the queue is no chance."""
+    """The least the arrivals can be, but for chance; where the queue ages, the newest ones count."""
     if s.arrival is None:
         return 0.0
-    return s.arrival.latest if _falls_behind(s) else max(0.0, s.arrival.rate - CLEARLY * s.arrival.sd)
+    usual = s.arrival.rate - CLEARLY * s.arrival.sd
+    return max(usual, s.arrival.latest - UNLIKELY * s.arrival.latest_sd) if _falls_behind(s) else usual
 
 
 def _probe_units(s: Situation) -> float:
@@ -187,7 +181,7 @@ def _probe_down(s: Situation) -> int | None:
     least = max(1, s.terms.least)
     fewer = max((n for n in (least, *s.fleet.sizes) if least <= n < s.asked), default=None)
     patient = 2 * max(s.terms.max_age, 2 * s.lead)
-    calm = s.count.pace_age is not None and s.count.pace_age <= s.staleness + s.tick
+    calm = s.count.pace_age is not None and s.count.pace_age <= s.staleness.age + s.tick
     return fewer if calm and s.since_change >= patient and s.memory.history.watched(HOLE * s.tick) >= patient else None
 
 

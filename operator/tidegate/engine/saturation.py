@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from tidegate.engine.capacity import SURE, Capacities, Fleet, Learned, Trial, learned_for, tried, with_learned
 from tidegate.engine.history import History
 from tidegate.engine.rates import service_rate, usual_age
+from tidegate.engine.staleness import STALENESS
 
-STALENESS = 5.0
-"""Seconds that commits may be behind the work: the default `auto.commit.interval.ms`."""
 WORKING = 2.0
 """Seconds of work that must wait, beyond what may be done and not yet committed, at both ends of an interval to call
 the consumers saturated in it."""

@@ -10,12 +10,10 @@ from tidegate.engine.learning import Learning
 from tidegate.engine.memory import Memory
 from tidegate.engine.observation import Observation
 from tidegate.engine.rates import Level, arrival_level, service_rate, tick_of
-from tidegate.engine.saturation import STALENESS
+from tidegate.engine.staleness import Staleness
 from tidegate.engine.terms import Terms
 from tidegate.engine.timing import Arrivals, rebalance_of, replicas_on_their_way, startup_of
 
-STALENESS_OVER = 600.0  # seconds in which commits must have been current once, to tell staleness from a standing queue
-STALENESS_ROWS = 6
 REBALANCE_PATIENCE = 3.0
 SHORTEST_PATIENCE, LONGEST_PATIENCE = 15.0, 60.0
 """A rebalance three times as long as usual, within these bounds in seconds, no longer stops scaling out: the work waits
@@ -26,8 +24,8 @@ whether or not the group settles."""
 class Situation:
     """One step's facts: what was observed, counted and learned, in the engine's units.
 
-    `count`, `fleet` and `arrival` are None where the reading failed or is not enough. `staleness` is by how many
-    seconds commits are always behind the work.
+    `count`, `fleet` and `arrival` are None where the reading failed or is not enough. `staleness` is what
+    commits always hide.
     """
 
     now: float
@@ -44,7 +42,7 @@ class Situation:
     tick: float
     startup: float
     pause: float
-    staleness: float
+    staleness: Staleness
 
     @property
     def lead(self) -> float:
@@ -131,7 +129,7 @@ def situation(learning: Learning, observation: Observation, terms: Terms, now: f
         tick=tick,
         startup=startup,
         pause=pause,
-        staleness=_staleness(memory),
+        staleness=memory.freshest.staleness,
     )
     return replace(there, backlog=_backlog(there, there.count)) if there.count is not None else there
 
@@ -146,15 +144,6 @@ def _capacity(terms: Terms, learned: Learned | None, startup: float, pause: floa
 
 def _falls_short(learned: Learned | None, declared: float) -> bool:
     return learned is not None and learned.samples >= SURE and learned.rate < declared * (1 - OFF)
-
-
-def _staleness(memory: Memory) -> float:
-    """Commits never come closer to the end than this, not even when the work is done: at most an auto-commit's 5 s."""
-    history = memory.history
-    if len(history) < STALENESS_ROWS:
-        return 0.0
-    first = history.since(history.ended[-1] - STALENESS_OVER)
-    return min(STALENESS, min(history.age[first:]))
 
 
 def _backlog(there: Situation, count: Count) -> Backlog:

@@ -65,6 +65,6 @@ def _at_risk(s: Situation, verdict: Verdict) -> Reason | None:
         return Reason.DATA_LOST
     if margin is not None and age is not None and margin < age * RETENTION_NEAR:
         return Reason.RETENTION_NEAR
-    if age is not None and age - s.staleness > s.terms.max_age:
+    if age is not None and age - s.staleness.age > s.terms.max_age:
         return Reason.PROMISE_BROKEN
     return Reason.PROMISE_AT_RISK if verdict.at_risk else None
