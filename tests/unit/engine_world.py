@@ -304,3 +304,10 @@ def pods(
     """Ready pods of long ago, and pods created at `asked` that are not ready."""
     there = tuple(Pod(f"pod-{i}", created, created + 5, template) for i in range(ready))
     return there + tuple(Pod(f"new-{i}", asked, None, template) for i in range(starting))
+
+
+FLASH = surge(base=60, peak=480, start=60, rise=60, hold=60, fall=60)
+
+
+def changes(world: World) -> list[tuple[int, int]]:
+    return [(before, after) for _, before, after in world.changes]
