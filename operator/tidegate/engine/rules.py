@@ -158,7 +158,9 @@ def _probed(s: Situation) -> Verdict:
 
 def _falls_behind(s: Situation) -> bool:
     """Whether the oldest record gets older than commits in jumps ever made it look, by a real part of the promise."""
-    if s.count is None or s.count.pace_age is None or s.count.behind <= 1:
+    arriving = s.arrival.rate if s.arrival else 0.0
+    few = max(1.0, 0.5 * NOTICED * s.terms.max_age * arriving)  # an age between two looks is uncertain, a queue is not
+    if s.count is None or s.count.pace_age is None or s.count.behind <= few:
         return False
     ages, usual = s.memory.history.age[-3:], usual_age(s.memory.history)
     rises = sum(a < b for a, b in pairwise(ages))
