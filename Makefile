@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 
 .PHONY: help
 help:  ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/ready  ## Install everything the checkout needs, pinned, into .venv
@@ -29,7 +29,7 @@ lock:  ## Write requirements/dev.txt anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --quiet --output-file requirements/dev.txt
 
 .PHONY: demo
-demo: setup  ## The main job on real parts: a surge, scaled out and back in, nothing lost (≤ 6 min; the first run builds Kubernetes, ≈ 10 min more)
+demo: setup  ## The main job on real parts: a crowd outgrows the partitions, features make way until more are approved, nothing is lost (about 6 min; the first run builds Kubernetes, ≈ 10 min more)
 	@$(BIN)/python -m demo
 
 .PHONY: test
@@ -67,10 +67,22 @@ format: setup  ## Format the code
 bench-policy: setup  ## Every controller on every trace, against the optimum: build/bench/policy.json, docs/benchmark.md
 	@$(BIN)/python -m bench.policy
 
+.PHONY: bench-ladder
+bench-ladder: setup  ## The degradation ladder on every trace, with too few replicas and with enough: build/bench/ladder.json
+	@$(BIN)/python -m bench.ladder
+
 .PHONY: bench-watch
 bench-watch: setup  ## The cost of watching: groups read, and the whole operator, into build/bench/
 	@$(BIN)/python -m bench.watch
 	@$(BIN)/python -m bench.watch --operator
+
+.PHONY: bench-partitions
+bench-partitions: setup  ## Increases under load, every kind of consumer, message by message: build/bench/partitions.json
+	@$(BIN)/python -m bench.partitions
+
+.PHONY: bench-step
+bench-step: setup  ## The cost of one step of the engine, by partitions: build/bench/step.json
+	@$(BIN)/python -m bench.step
 
 .PHONY: clean
 clean:  ## Remove what was built here (the cache of Kubernetes and Kafka stays; see python -m demo.stack --help)

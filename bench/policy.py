@@ -1,7 +1,7 @@
 """`make bench-policy`: every controller on every trace in every case, beside the clairvoyant optimum.
 
-Writes build/bench/policy.json, build/bench/policy-<trace>.png and docs/benchmark.md. Optima are kept in
-build/bench/optima.json by what they depend on, as they take most of the time.
+Writes build/bench/policy.json, build/bench/policy-<trace>.png, docs/benchmark.md and its picture. Optima are kept in
+build/bench/optima.jsonl by what they depend on, as they take most of the time.
 """
 
 import argparse
@@ -9,13 +9,15 @@ import hashlib
 import inspect
 import json
 import os
+import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.policy_cases import CASES, Case, Entrant, drift_curve, entrants
 from bench.policy_report import Row, bars, page, table, wins
@@ -56,11 +58,13 @@ def absent(found: Iterable[str]) -> str:
 
 
 class Optima:
-    """Optima already computed, by what they depend on."""
+    """Optima already computed, by what they depend on: one to a line, so that processes may add theirs side by side."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        self.known: dict[str, Any] = {}
+        for line in path.read_text().splitlines() if path.exists() else ():
+            self.known |= json.loads(line)
         self.code = inspect.getsource(optimum_module)
 
     def of(self, case: Case, arrivals: Curve) -> tuple[float, int]:
@@ -71,9 +75,19 @@ class Optima:
         if key not in self.known:
             found = optimum(arrivals, case.regime, case.drift(arrivals))
             self.known[key] = [found.replica_hours, found.scale_events]
-            self.path.write_text(json.dumps(self.known))
+            with self.path.open("a") as lines:
+                lines.write(json.dumps({key: self.known[key]}) + "\n")
         hours, events = self.known[key]
         return hours, events
+
+
+class Job(NamedTuple):
+    """A case to play on a trace, by its place in CASES; `only` the controllers whose names begin so."""
+
+    case: int
+    name: str
+    trace: Trace
+    only: str | None
 
 
 def played(case: Case, arrivals: Curve, entrant: Entrant, optimum_hours: float) -> tuple[Outcome, Run]:
@@ -94,41 +108,48 @@ def played(case: Case, arrivals: Curve, entrant: Entrant, optimum_hours: float) 
     return mean, runs[0]
 
 
-def rows(case: Case, name: str, trace: Trace, optima: Optima, only: str | None) -> Iterator[Row]:
+def rows(job: Job) -> list[Row]:
     """One row for each controller; the main case also draws its picture."""
+    case, name, trace, only = CASES[job.case], job.name, job.trace, job.only
     arrivals = case.arrivals(trace)
-    hours, events = optima.of(case, arrivals)
+    hours, events = Optima(BUILD / "optima.jsonl").of(case, arrivals)
+    result: list[Row] = []
     pictured: list[Run] = []
     for entrant in entrants(case, arrivals):
         if only and not entrant.name.startswith(only):
             continue
-        result, run = played(case, arrivals, entrant, hours)
-        yield Row(name, case.name, entrant.name, entrant.family, events, result)
+        measured, run = played(case, arrivals, entrant, hours)
+        result.append(Row(name, case.name, entrant.name, entrant.family, events, measured))
         if entrant.name in PICTURED:
             pictured.append(run)
     if case.everyone and not only:
         picture(arrivals, pictured, f"{name}: {case.words}").savefig(BUILD / f"policy-{name}.png", dpi=110)
+    return result
 
 
 def main() -> int:
     """Play, print, write."""
     options = parsed(sys.argv[1:])
     BUILD.mkdir(parents=True, exist_ok=True)
-    optima, found, began = Optima(BUILD / "optima.json"), traces(options.traces), time.monotonic()
+    found, began = traces(options.traces), time.monotonic()
+    jobs = [
+        Job(CASES.index(case), name, trace, options.controller)
+        for case in CASES
+        for name, trace in found.items()
+        if wanted(options, case, name)
+    ]
     result: list[Row] = []
-    for case in CASES:
-        for name, trace in found.items():
-            if not wanted(options, case, name):
-                continue
-            for row in rows(case, name, trace, optima, options.controller):
-                print(row.line(), flush=True)
-                result.append(row)
+    with ProcessPoolExecutor() as pool:
+        for some in pool.map(rows, jobs):
+            print("\n".join(row.line() for row in some), flush=True)
+            result += some
     print("\n" + "\n\n".join([absent(found), bars(result), wins(result)]))
     print(f"\n{len(result)} runs in {(time.monotonic() - began) / 60:.1f} min")
     if options.whole:
         (BUILD / "policy.json").write_text(json.dumps([row.keys() for row in result], indent=1))
         (ROOT / "docs").mkdir(exist_ok=True)
         (ROOT / "docs" / "benchmark.md").write_text(page(result, table(result), absent(found)))
+        shutil.copy(BUILD / "policy-nasa_sts70.png", ROOT / "docs" / "images" / "benchmark.png")
     return 0
 
 

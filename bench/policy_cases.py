@@ -5,9 +5,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tidegate.api import Behavior
 from tidegate.simulate.conditions import Conditions, Protocol
 from tidegate.simulate.fluid import FluidWorld
-from tidegate.simulate.peers import Behavior, Brandwatch, Flink, FlinkSettings, Keda, Numaflow, Static, static_peak
+from tidegate.simulate.peers import (
+    Brandwatch,
+    Flink,
+    FlinkSettings,
+    Keda,
+    Numaflow,
+    Static,
+    hpa_behavior,
+    static_peak,
+)
 from tidegate.simulate.records import RecordWorld
 from tidegate.simulate.regime import Regime, steady
 from tidegate.simulate.steered import Tidegate, policy_for
@@ -53,11 +63,7 @@ class Case:
         )
 
 
-def _regime(**changes: float) -> Regime:
-    return replace(MAIN, **changes)  # type: ignore[arg-type]
-
-
-FINE = _regime(partitions=320, most=32)
+FINE = replace(MAIN, partitions=320, most=32)
 """The engine reckons with whole partitions by design. Where there are ten for each replica, hardly any number is passed
 over: each counts (nearly) in full for it, as it does in the fluid world."""
 
@@ -69,13 +75,18 @@ CASES = (
         FINE,
     ),
     Case("pause-1", "fine, with a pause of 1 s", replace(FINE, rebalance=1)),
-    Case("pause-30", "pause 30 s", _regime(rebalance=30)),
-    Case("promise-15", "promise 15 s: below start-up and pause", _regime(max_age=15)),
-    Case("promise-300", "promise 300 s", _regime(max_age=300)),
-    Case("startup-10", "start-up 10 s", _regime(startup=10)),
-    Case("startup-90", "start-up 90 s", _regime(startup=90)),
+    Case("pause-30", "fine, with a pause of 30 s", replace(FINE, rebalance=30)),
+    Case("promise-15", "fine, with a promise of 15 s: below start-up and pause", replace(FINE, max_age=15)),
+    Case("promise-300", "fine, with a promise of 300 s", replace(FINE, max_age=300)),
+    Case("startup-10", "fine, with a start-up of 10 s", replace(FINE, startup=10)),
+    Case("startup-90", "fine, with a start-up of 90 s", replace(FINE, startup=90)),
     Case("commits-5", "fine, with an auto-commit every 5 s", FINE, commit_every=5.0),
-    Case("halved", "64 partitions; capacity halves at mid-trace", _regime(partitions=64), halved_at_half=True),
+    Case(
+        "halved",
+        "fine, at most 64 replicas; capacity halves at mid-trace",
+        replace(FINE, partitions=640, most=64),
+        halved_at_half=True,
+    ),
     Case("packed", "whole partitions: the busiest consumer sets the pace", replace(MAIN, packed=True)),
     Case("joins-15", "5 s commits, pods of one order join over 15 s", commit_every=5.0, join_spread=15.0),
     Case(
@@ -136,8 +147,8 @@ def _keda(name: str, threshold: float, regime: Regime, behavior: Behavior | None
 def _others(regime: Regime, arrivals: Curve) -> Iterator[Entrant]:
     least, most, peak = regime.least, regime.ceiling, static_peak(arrivals, regime)
     half = regime.max_age / 2 * regime.service_rate
-    yield _keda("keda D/2, behavior", half, regime, Behavior())
-    yield _keda("keda D/2, 60 s down", half, regime, Behavior(down_window=60.0))
+    yield _keda("keda D/2, behavior", half, regime, hpa_behavior())
+    yield _keda("keda D/2, 60 s down", half, regime, hpa_behavior(down_window=60))
     yield Entrant("flink default", lambda _: Flink(FlinkSettings(), least=least, most=most, name="flink default"))
     tuned = FlinkSettings.tuned(regime)
     yield Entrant("flink tuned", lambda _: Flink(tuned, least=least, most=most, name="flink tuned"))

@@ -1,7 +1,8 @@
 """What watching costs: 1,000 and 10,000 groups of 12 partitions on a real broker, read to finished Readings.
 
 Each size is read by a process of its own that has all the operator's modules loaded. `first` is the cycle that connects
-and finds coordinators, topics and log starts; the others are the steady ones, of which the median is shown.
+and finds coordinators, topics and log starts, `past` the costlier of the two after it, which ask for the arrivals of
+the past hours as well; the others are the steady ones, of which the median is shown.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from kafka.protocol.consumer import OffsetCommitRequest
 from rich.console import Console
@@ -34,6 +35,8 @@ from tidegate.sources.kafka.wire import Wire
 SIZES = (1_000, 10_000)
 PARTITIONS = 12
 TOPICS = 50  # the groups share them: their distinct partitions are what ListOffsets asks for
+RECORDS, EVERY = 200, 60  # in each partition: 100 bytes each, and so many seconds apart
+TURNS = 2  # cycles that tell the past: one does not ask for so many partitions
 CYCLES = 10
 BATCH = 200  # commits under way at once, while the groups are made
 BARS = {1_000: {"cpu_seconds": 0.3, "rss_mb": 150}, 10_000: {"cpu_seconds": 3.0, "rss_mb": 400}}
@@ -81,8 +84,10 @@ def read(bootstrap: str, groups: int) -> Json:
     source = open_source(spec_of(bootstrap), {})
     assert isinstance(source, KafkaSource)
     wanted = [WantedGroup(group_name(number), (topic_name(number),)) for number in range(groups)]
-    cycles = [cycle(source, wanted) for _ in range(CYCLES + 1)]
-    first, steady = cycles[0], cycles[1:]
+    first, *others = [cycle(source, wanted) for _ in range(1 + TURNS + CYCLES)]
+    pasts, steady = others[:TURNS], others[TURNS:]
+    if sum(one["pasts"] for one in pasts) != groups:
+        raise SystemExit(f"the past was told of {[one['pasts'] for one in pasts]} groups, not of {groups}")
     result = {
         "groups": groups,
         "partitions": groups * PARTITIONS,
@@ -90,9 +95,12 @@ def read(bootstrap: str, groups: int) -> Json:
         "wall_seconds": statistics.median(one["wall"] for one in steady),
         "first_cpu_seconds": first["cpu"],
         "first_wall_seconds": first["wall"],
+        "past_cpu_seconds": max(one["cpu"] for one in pasts),
+        "past_wall_seconds": max(one["wall"] for one in pasts),
         "requests": max(one["requests"] for one in steady),
         "first_requests": first["requests"],
-        "connections": max(one["connections"] for one in cycles),
+        "past_requests": max(one["requests"] for one in pasts),
+        "connections": max(one["connections"] for one in (first, *others)),
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     source.close()
@@ -107,7 +115,13 @@ def cycle(source: KafkaSource, wanted: list[WantedGroup]) -> Json:
     failed = Counter(answer.message for answer in readings.values() if not isinstance(answer, Reading))
     if failed or len(readings) != len(wanted):
         raise SystemExit(f"{sum(failed.values())} of {len(wanted)} groups were not read: {failed.most_common(3)}")
-    return {"cpu": cpu, "wall": wall, "requests": source.requests - requests, "connections": connections()}
+    return {
+        "cpu": cpu,
+        "wall": wall,
+        "requests": source.requests - requests,
+        "connections": connections(),
+        "pasts": sum(isinstance(answer, Reading) and answer.past is not None for answer in readings.values()),
+    }
 
 
 def connections() -> int:
@@ -116,15 +130,30 @@ def connections() -> int:
 
 
 def make_groups(bootstrap: str, groups: int) -> None:
-    """Topics, and groups that committed on every partition of one of them."""
+    """Topics with records, and groups that have read all of one of them."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for future in admin.create_topics([NewTopic(topic_name(number), PARTITIONS) for number in range(TOPICS)]).values():
         future.result(60)
+    fill_topics(bootstrap)
     start_coordinators(bootstrap)
     settings = reading_settings(spec_of(bootstrap).kafka, {})
     wire = Wire(settings)
     wire.run(commit_all(wire, settings.bootstrap[0], groups))
     wire.close()
+
+
+def fill_topics(bootstrap: str) -> None:
+    """Records of the past hours, in the order of their timestamps."""
+    producer = Producer({"bootstrap.servers": bootstrap, "queue.buffering.max.messages": 1_000_000})
+    since = time.time() - RECORDS * EVERY
+    for topic in range(TOPICS):
+        for record in range(RECORDS * PARTITIONS):
+            number, partition = divmod(record, PARTITIONS)
+            at = round(1000 * (since + EVERY * number))
+            producer.produce(topic_name(topic), b"x" * 100, partition=partition, timestamp=at)
+        producer.poll(0)
+    if producer.flush(60):
+        raise SystemExit("the topics could not be filled")
 
 
 def start_coordinators(bootstrap: str) -> None:
@@ -156,7 +185,7 @@ def commit_of(number: int) -> Any:
     topic = OffsetCommitRequest.OffsetCommitRequestTopic
     partitions = [
         topic.OffsetCommitRequestPartition(
-            partition_index=index, committed_offset=0, committed_leader_epoch=-1, committed_metadata=""
+            partition_index=index, committed_offset=RECORDS, committed_leader_epoch=-1, committed_metadata=""
         )
         for index in range(PARTITIONS)
     ]

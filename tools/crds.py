@@ -15,10 +15,10 @@ from kube_custom_resource.schema import remove_fields
 from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 
-from tidegate.api import BrokerConnection, ClusterBrokerConnection, LagPolicy, Resource
-from tidegate.api.model import GROUP, VERSION, Column
+from tidegate.api import BrokerConnection, ClusterBrokerConnection, LagPolicy, PartitionProposal, Resource
+from tidegate.api.model import GROUP, VERSION, Column, rules
 
-RESOURCES: tuple[type[Resource], ...] = (LagPolicy, BrokerConnection, ClusterBrokerConnection)
+RESOURCES: tuple[type[Resource], ...] = (LagPolicy, PartitionProposal, BrokerConnection, ClusterBrokerConnection)
 CATEGORY = "tidegate"
 
 
@@ -93,6 +93,8 @@ def crd(resource: type[Resource]) -> dict[str, Any]:
     manifest: dict[str, Any] = definition.kubernetes_resource(include_defaults=True)
     schema = manifest["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     schema["description"] = resource.__doc__
+    if resource.checks:
+        schema.update(rules(*resource.checks))
     schema["properties"]["status"] = remove_fields(schema["properties"]["status"], "default")  # type: ignore[no-untyped-call]
     return manifest
 

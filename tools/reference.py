@@ -46,7 +46,14 @@ def _resource(resource: type[Resource]) -> str:
     )
     tables = [_table(path, part) for path, part in _objects("", schema)]
     return "\n".join(
-        [f"## {resource.__name__}\n", f"{resource.__doc__}\n", f"{kubectl} shows\n", _columns(version), *tables]
+        [
+            f"## {resource.__name__}\n",
+            f"{resource.__doc__}\n",
+            *_bullets(schema),
+            f"{kubectl} shows\n",
+            _columns(version),
+            *tables,
+        ]
     )
 
 
@@ -76,9 +83,14 @@ def _is_secret(schema: Schema) -> bool:
 def _table(path: str, schema: Schema) -> str:
     required = schema.get("required", [])
     rows = (_row(name, field, name in required) for name, field in schema["properties"].items())
-    rules = [f"* {rule}" for rule in _messages(schema)]
     head = [f"### `{path}`\n", "| field | type | default | description | rules |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *rows, "", *rules, *([""] if rules else [])])
+    return "\n".join([*head, *rows, "", *_bullets(schema)])
+
+
+def _bullets(schema: Schema) -> list[str]:
+    """The rules about an object as a whole."""
+    rules = [f"* {rule}" for rule in _messages(schema)]
+    return [*rules, ""] if rules else []
 
 
 def _row(name: str, field: Schema, required: bool) -> str:

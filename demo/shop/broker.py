@@ -23,12 +23,17 @@ class Broker:
     def __init__(self, bootstrap: str, topic: str, group: str) -> None:
         self._topic, self._group = topic, group
         self._client = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="demo")
-        self._partitions: list[TopicPartition] = []
+        self.partitions = 0
+        """Of the topic, at the last look."""
 
     def create_topic(self, partitions: int) -> None:
         """Create the topic and wait until it has its leaders; an error of the broker is raised."""
         self._client.create_topics({self._topic: {"num_partitions": partitions}}, wait_for_metadata=True)
-        self._partitions = [TopicPartition(self._topic, number) for number in range(partitions)]
+        self.partitions = partitions
+
+    def increase(self, partitions: int) -> None:
+        """Give the topic so many partitions, without a thought for who reads it."""
+        self._client.create_partitions({self._topic: partitions})
 
     @stamina.retry(on=lambda error: isinstance(error, KafkaError) and error.retriable, timeout=20, wait_max=1)
     def look(self) -> Look:
@@ -36,8 +41,10 @@ class Broker:
 
         What a broker answers that is still starting is asked again; any other KafkaError is raised.
         """
-        committed = self._client.list_group_offsets({self._group: self._partitions})[self._group]
-        ends = self._client.list_partition_offsets(dict.fromkeys(self._partitions, OffsetSpec.LATEST))
+        self.partitions = len(self._client.describe_topics([self._topic])[0]["partitions"])
+        all_of_them = [TopicPartition(self._topic, number) for number in range(self.partitions)]
+        committed = self._client.list_group_offsets({self._group: all_of_them})[self._group]
+        ends = self._client.list_partition_offsets(dict.fromkeys(all_of_them, OffsetSpec.LATEST))
         return Look(
             at=time.time(),
             produced=sum(end.offset for end in ends.values()),

@@ -15,6 +15,12 @@ Environment:
     READY_FILE        made when the group has taken it in  none
     OFFSET_RESET      earliest | latest                    earliest
     GROUP_PROTOCOL    classic | consumer (KIP-848)         classic
+    ASSIGNOR          range | cooperative-sticky (classic) cooperative-sticky
+    METADATA_REFRESH  s until the client sees changes of   10
+                      topics by itself, at the latest
+    FLAGS_FILE        flagd document that says which       none: all of them, and nothing is asked
+                      features are on (demo.shop.features)
+    SIGHTINGS         file for the changes of flags seen   none: they are only logged
 
 Why classic with cooperative-sticky is the default: only partitions that move pause, as with KIP-848, but heartbeat and
 session timeout are the client's (0.5 s and 6 s here), with KIP-848 the broker's (5 s and 45 s). Seen with 1 → 6
@@ -33,6 +39,8 @@ from pathlib import Path
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from demo.shop.environment import one_of, optional_path, positive
+from demo.shop.features import Features, projected, work
 from demo.shop.ledger import Ledger
 from demo.shop.message import Deduction
 
@@ -54,6 +62,10 @@ class Settings:
     ready_file: Path | None
     offset_reset: str
     group_protocol: str
+    assignor: str
+    metadata_refresh: float
+    flags_file: Path | None
+    sightings: Path | None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -65,17 +77,21 @@ class Settings:
             bootstrap=env["KAFKA_BOOTSTRAP"],
             group=env["GROUP"],
             topics=tuple(env["TOPIC"].split(",")),
-            service_rate=_positive(env, "SERVICE_RATE", "50"),
-            ledger=_path(env, "LEDGER"),
-            ready_file=_path(env, "READY_FILE"),
-            offset_reset=_one_of(env, "OFFSET_RESET", "earliest", "latest"),
-            group_protocol=_one_of(env, "GROUP_PROTOCOL", "classic", "consumer"),
+            service_rate=positive(env, "SERVICE_RATE", "50"),
+            ledger=optional_path(env, "LEDGER"),
+            ready_file=optional_path(env, "READY_FILE"),
+            offset_reset=one_of(env, "OFFSET_RESET", "earliest", "latest"),
+            group_protocol=one_of(env, "GROUP_PROTOCOL", "classic", "consumer"),
+            assignor=one_of(env, "ASSIGNOR", "cooperative-sticky", "range"),
+            metadata_refresh=positive(env, "METADATA_REFRESH", "10"),
+            flags_file=optional_path(env, "FLAGS_FILE"),
+            sightings=optional_path(env, "SIGHTINGS"),
         )
 
     def for_client(self) -> dict[str, str | int | bool]:
         """The same for librdkafka. Fetches are small so that a backlog is served evenly over the partitions."""
         classic: dict[str, str | int | bool] = {
-            "partition.assignment.strategy": "cooperative-sticky",
+            "partition.assignment.strategy": self.assignor,
             "session.timeout.ms": 6_000,
             "heartbeat.interval.ms": 500,
         }
@@ -90,30 +106,9 @@ class Settings:
             "queued.min.messages": 1,
             "fetch.queue.backoff.ms": 20,
             "fetch.wait.max.ms": 100,
-            "topic.metadata.refresh.interval.ms": 10_000,
+            "topic.metadata.refresh.interval.ms": round(1000 * self.metadata_refresh),
             **(classic if self.group_protocol == "classic" else {}),
         }
-
-
-def _positive(env: Mapping[str, str], name: str, default: str) -> float:
-    try:
-        value = float(env.get(name) or default)
-    except ValueError:
-        value = 0
-    if value <= 0:
-        raise ValueError(f"{name} is {env[name]!r}; it must be a number above 0")
-    return value
-
-
-def _path(env: Mapping[str, str], name: str) -> Path | None:
-    return Path(env[name]) if env.get(name) else None
-
-
-def _one_of(env: Mapping[str, str], name: str, default: str, other: str) -> str:
-    value = env.get(name) or default
-    if value not in (default, other):
-        raise ValueError(f"{name} is {value!r}; it must be {default} or {other}")
-    return value
 
 
 class Pace:
@@ -128,8 +123,8 @@ class Pace:
         self._seconds = 1 / rate
         self._free_at = time.monotonic()
 
-    def serve(self, records: int) -> None:
-        """Return when this many more records can be done."""
+    def serve(self, records: float) -> None:
+        """Return when this many more records can be done; a part of one is a record with a feature off."""
         now = time.monotonic()
         self._free_at = max(self._free_at, now - self.SLACK) + records * self._seconds
         time.sleep(max(0, self._free_at - now))
@@ -142,6 +137,7 @@ class PointsConsumer:
         self._settings = settings
         self._name = f"{os.environ.get('HOSTNAME', 'consumer')}/{os.getpid()}"
         self._ledger = Ledger(settings.ledger) if settings.ledger else None
+        self._features = _features(settings, self._name)
         self._pace = Pace(settings.service_rate)
         self._batch = max(1, round(settings.service_rate * BATCH_SECONDS))
         self._uncommitted: dict[tuple[str, int], int] = {}
@@ -169,11 +165,15 @@ class PointsConsumer:
     def _serve(self, messages: list[Message]) -> None:
         if not messages:
             return
-        self._pace.serve(len(messages))
+        self._pace.serve(sum(self._work() for _ in messages))
         if self._ledger:
             self._ledger.apply([Deduction.decode(message.value() or b"") for message in messages], self._name)
         for message in messages:
             self._uncommitted[_place(message)] = (message.offset() or 0) + 1
+
+    def _work(self) -> float:
+        """How much there is to do for one record now."""
+        return work(self._features.on) if self._features else 1
 
     def _commit(self) -> None:
         """Commit what was applied; what the group refuses stays for the next time."""
@@ -209,6 +209,12 @@ class PointsConsumer:
     def _forget(self, partitions: list[TopicPartition]) -> None:
         for gone in partitions:
             self._uncommitted.pop((gone.topic, gone.partition), None)
+
+
+def _features(settings: Settings, process: str) -> Features | None:
+    if settings.flags_file is None:
+        return None
+    return Features(settings.group, process, projected(settings.flags_file), settings.sightings)
 
 
 def _numbers(partitions: list[TopicPartition]) -> str:

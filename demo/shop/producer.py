@@ -35,11 +35,17 @@ class Orders:
     """A producer that remembers what the broker acknowledged.
 
     acks=all and idempotence: an acknowledged message is in the topic, and once. `acknowledged` only grows; it may be
-    read from any thread. `failed` counts what was never acknowledged (such a message may be in the topic or not).
+    read from any thread, and `partitions` are those they are in. `failed` counts what was never acknowledged (such a
+    message may be in the topic or not).
+    A message's key is its user: the partition follows from it, and from how many there are. `refresh` is after how many
+    seconds at most the producer sees new partitions and writes into them.
     """
 
-    def __init__(self, bootstrap: str, topic: str, *, users: int = 2_000, seed: int = 1) -> None:
+    def __init__(
+        self, bootstrap: str, topic: str, *, users: int = 2_000, seed: int = 1, refresh: float = 300.0
+    ) -> None:
         self.acknowledged: list[Produced] = []
+        self.partitions: set[int] = set()
         self.failed = 0
         self._topic = topic
         self._users = users
@@ -48,7 +54,14 @@ class Orders:
         self._sent = 0
         self._stopping = threading.Event()
         self._client = Producer(
-            {"bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all", "linger.ms": 20, "log_level": 2}
+            {
+                "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 20,
+                "topic.metadata.refresh.interval.ms": round(1000 * refresh),
+                "log_level": 2,
+            }
         )
 
     def play(self, arrivals: Iterable[float]) -> None:
@@ -72,11 +85,12 @@ class Orders:
         user = f"user-{self._dice.randrange(self._users):05d}"
         deduction = Deduction(f"{self._run}-{self._sent:07d}", user, self._dice.randrange(1, 500))
 
-        def answered(error: KafkaError | None, _: Message) -> None:
+        def answered(error: KafkaError | None, message: Message) -> None:
             if error:
                 self.failed += 1
             else:
                 self.acknowledged.append(Produced(deduction, at))
+                self.partitions.add(message.partition() or 0)
 
         self._client.produce(
             self._topic, deduction.encode(), key=user, timestamp=round(at * 1000), on_delivery=answered

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from demo.shop.broker import Broker, Look
 from demo.shop.cluster import Cluster
+from demo.shop.features import work
 from demo.shop.ledger import Ledger
 from demo.shop.producer import Orders
 from demo.shop.summary import Load, Scale
@@ -15,7 +16,10 @@ WINDOW = 5
 
 
 class Sample(NamedTuple):
-    """One look at everything: seconds since the epoch, records/s, records, seconds, replicas."""
+    """One look at everything: seconds since the epoch, records/s, records, seconds, replicas, partitions.
+
+    `each` is what one consumer can serve (records/s) with the features that are on, `level` that of the ladder.
+    """
 
     at: float
     arriving: float
@@ -24,6 +28,9 @@ class Sample(NamedTuple):
     age: float
     replicas: int
     ready: int
+    partitions: int
+    level: int
+    each: float
 
 
 class Waiting:
@@ -71,13 +78,16 @@ class Recorder:
             age=self._waiting.oldest(time.time()),
             replicas=self._cluster.replicas,
             ready=self._cluster.ready,
+            partitions=self._broker.partitions,
+            level=self._cluster.level,
+            each=self._service_rate / work(self._cluster.documents[-1].on),
         )
         self.samples.append(sample)
         return sample
 
     def loads(self) -> list[Load]:
         """Arrivals against what the ready replicas can serve."""
-        return [Load(s.at, s.arriving, s.ready * self._service_rate) for s in self.samples]
+        return [Load(s.at, s.arriving, s.ready * s.each) for s in self.samples]
 
 
 def since(scales: list[Scale], start: float) -> list[Scale]:

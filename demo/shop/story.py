@@ -1,4 +1,8 @@
-"""`make demo`: a flash crowd meets the points service, and Tidegate keeps its promise, on real parts."""
+"""`make demo`: a flash crowd outgrows the partitions of the points service, on real parts.
+
+Tidegate scales out to the ceiling and proposes more partitions. Until a person has approved them, features that may be
+missing for a while go off, one by one; more consumers than before drain what waits, and the features come back.
+"""
 
 import csv
 import json
@@ -22,7 +26,10 @@ from rich.console import Console
 from demo.shop import summary as accounts
 from demo.shop.broker import Broker
 from demo.shop.cluster import Cluster
+from demo.shop.features import sightings
 from demo.shop.ledger import Ledger
+from demo.shop.levels import ladder
+from demo.shop.people import People
 from demo.shop.picture import Course, draw
 from demo.shop.producer import Orders
 from demo.shop.recorder import Recorder, Waiting, since
@@ -30,18 +37,29 @@ from demo.shop.trace import Trace, load
 from demo.shop.view import view
 from demo.stack import Stack, StackError
 from demo.stack.binaries import BuildError
+from demo.stack.ports import Ports
 
 CHECKOUT = Path(__file__).parents[2]
 RESULTS = CHECKOUT / "build" / "demo"
+SIGHTINGS = RESULTS / "sightings.jsonl"
 MANIFESTS = Path(__file__).parent / "manifests"
-TOPIC, PARTITIONS, GROUP, NAMESPACE = "points.deduct", 12, "points-service", "shop"
-DEPLOYMENT, POLICY = "points-consumer", "points"
-PROMISE = 30.0
+TOPIC, PARTITIONS, GROUP, NAMESPACE = "points.deduct", 4, "points-service", "shop"
+DEPLOYMENT, POLICY, FLAGS = "points-consumer", "points", "points-flags"
+SERVICES = (GROUP, "storefront")
+"""Those that obey the flags, as they call themselves where they note what they see."""
+PROMISE = 45.0
 SERVICE_RATE = 50.0
-PEAK = 6.0 * SERVICE_RATE
-"""Arrivals at the crowd's height, records/s: as much as six consumers can do."""
-BEFORE, AFTER = 5, 45
-"""Seconds of quiet load around the trace: to begin with, and at most for the last scale-in to happen."""
+PEAK = 7.4 * SERVICE_RATE
+"""Arrivals at the crowd's height, records/s: more than seven consumers can do, and there are partitions for four. With
+both features off four can do what seven can."""
+REFRESH = 6.0
+"""Seconds at most until the orders go to new partitions too: until then what waits in the old has all consumers."""
+BEFORE, AFTER = 15, 150
+"""Seconds of quiet load around the trace: to begin with, and at most until all features are on again."""
+SEEN = 8.0
+"""Seconds within which all services see a switch; records are what makes consumers look."""
+RESTORING = 65
+"""Seconds about that it takes after the crowd until all features are on again, for who watches."""
 SEED = 1995
 
 
@@ -57,10 +75,14 @@ class Run(NamedTuple):
     cluster: Cluster
     start: float
     end: float
+    people: People
 
 
 def main() -> int:
-    """Play the demo; 0 if nothing was lost or applied twice and the promise held."""
+    """Play the demo; 0 if nothing was lost or applied twice, the promise held and all came as it should.
+
+    That is: the partitions grew, the ladder was climbed and left again, and the flags are as they were before.
+    """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # as Ctrl-C: everything is ended on the way out
     stamina.instrumentation.set_on_retry_hooks([])  # a retry is no news here
@@ -98,34 +120,47 @@ def demo(console: Console) -> accounts.Summary:
         broker.create_topic(PARTITIONS)
         broker.look()  # a Kafka in use has loaded its group coordinators
         progress("Installing Tidegate's resources, the points service and its LagPolicy…")
-        install(stack)
-        cluster = Cluster(stack.kubeconfig, NAMESPACE, DEPLOYMENT, POLICY)
+        ports = Ports()
+        closing.callback(ports.close)
+        install(stack, ports.take())
+        cluster = Cluster(stack.kubeconfig, NAMESPACE, DEPLOYMENT, POLICY, FLAGS)
         closing.callback(cluster.close)
         wait_for_a_reading(stack, cluster)
-        orders = Orders(stack.kafka.bootstrap, TOPIC)
+        orders = Orders(stack.kafka.bootstrap, TOPIC, refresh=REFRESH)
         recorder = Recorder(broker, cluster, Waiting(orders, ledger), SERVICE_RATE)
+        people = People(
+            stack, cluster, NAMESPACE, lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)
+        )
         progress("Here they come.")
-        run = play(console, orders, recorder, cluster)
+        with people.at_work():
+            run = play(console, orders, recorder, cluster, people)
         progress("Comparing the ledger with what was produced…")
         found = account(run, ledger)
         _keep_policy(cluster)
         return found
 
 
-def install(stack: Stack) -> None:
-    """CRDs, operator, shop and policy, as a user would with kubectl."""
+def install(stack: Stack, ofrep: int) -> None:
+    """CRDs, operator, shop and policy, as a user would with kubectl; flags are served on the port `ofrep`."""
     assert stack.kafka
-    values = {"KAFKA_BOOTSTRAP": stack.kafka.bootstrap, "LEDGER": str(RESULTS / "ledger.sqlite")}
-    stack.apply(CHECKOUT / "crds", MANIFESTS / "namespaces.yaml", CHECKOUT / "deploy" / "rbac.yaml")
+    values = {
+        "KAFKA_BOOTSTRAP": stack.kafka.bootstrap,
+        "LEDGER": str(RESULTS / "ledger.sqlite"),
+        "SIGHTINGS": str(SIGHTINGS),
+        "OFREP_PORT": str(ofrep),
+    }
+    deploy = CHECKOUT / "deploy"
+    stack.apply(CHECKOUT / "crds", MANIFESTS / "namespaces.yaml", deploy / "rbac.yaml")
     stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    for name in ("operator", "consumer", "policy"):
+    stack.apply(deploy / "approval.yaml")
+    for name in ("operator", "people", "flags", "consumer", "storefront", "policy"):
         stack.apply(Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values))
 
 
 def wait_for_a_reading(stack: Stack, cluster: Cluster, seconds: float = 60) -> None:
     """Wait for the first consumer and the first reading; DemoError with the words of the operator if they stay away."""
     deadline = time.monotonic() + seconds
-    while not (cluster.ready and cluster.observing):
+    while not (cluster.ready and cluster.observing and cluster.documents):
         if time.monotonic() > deadline:
             what = "consumer was ready" if not cluster.ready else "whole reading of Tidegate came"
             told = stack.kubectl("logs", "-n", "tidegate-system", "deployment/tidegate", "--tail=15", check=False)
@@ -133,7 +168,7 @@ def wait_for_a_reading(stack: Stack, cluster: Cluster, seconds: float = 60) -> N
         time.sleep(0.2)
 
 
-def play(console: Console, orders: Orders, recorder: Recorder, cluster: Cluster) -> Run:
+def play(console: Console, orders: Orders, recorder: Recorder, cluster: Cluster, people: People) -> Run:
     """Play the trace, show it, and wait until every message is applied."""
     crowd = load().scaled(PEAK)
     trace = crowd.surrounded(BEFORE, AFTER)
@@ -141,15 +176,15 @@ def play(console: Console, orders: Orders, recorder: Recorder, cluster: Cluster)
     with view(console, cluster, start, PROMISE) as show, _producing(orders, trace) as producing:
         for _ in _seconds(start):
             sample = recorder.take()
-            show(recorder.samples, BEFORE + crowd.seconds)
+            show(recorder.samples, BEFORE + crowd.seconds + RESTORING)
             passed = sample.at - start
-            if passed > BEFORE + crowd.seconds and sample.ready == sample.replicas <= 2:
+            if passed > BEFORE + crowd.seconds and not sample.level and sample.at - cluster.documents[-1].at > SEEN:
                 orders.stop()
-            if not producing.is_alive() and sample.age == 0:
+            if not producing.is_alive() and sample.age == 0 and not sample.level:
                 break
             if passed > trace.seconds + 3 * PROMISE:
                 break  # the account will show what is missing
-    return Run(orders, recorder, cluster, start, time.time())
+    return Run(orders, recorder, cluster, start, time.time(), people)
 
 
 @contextmanager
@@ -176,10 +211,12 @@ def account(run: Run, ledger: Ledger) -> accounts.Summary:
     """Compare, and write summary.json, produced.csv, samples.csv and demo.png."""
     produced, postings = run.orders.acknowledged, ledger.postings()
     scales = since(run.cluster.scales, run.start)
-    figures = accounts.account(produced, postings, ledger.balances(), PROMISE)
-    found = accounts.summarise(figures, len(produced), PROMISE, scales, run.recorder.loads(), run.end)
-    (RESULTS / "summary.json").write_text(json.dumps(asdict(found), indent=2) + "\n")
     samples = run.recorder.samples
+    figures = accounts.account(produced, postings, ledger.balances(), PROMISE)
+    growth = accounts.growth([(sample.at, sample.partitions) for sample in samples], run.people.decided, run.start)
+    levels = ladder(run.cluster.changes, run.cluster.documents, sightings(SIGHTINGS), SERVICES, run.start)
+    found = accounts.summarise(figures, len(produced), PROMISE, scales, run.recorder.loads(), growth, levels, run.end)
+    (RESULTS / "summary.json").write_text(json.dumps(asdict(found), indent=2) + "\n")
     _table("produced.csv", ("id", "user", "points", "at"), ((*deduction, at) for deduction, at in produced))
     _table("samples.csv", samples[0]._fields, samples)
     course = Course(
@@ -188,9 +225,11 @@ def account(run: Run, ledger: Ledger) -> accounts.Summary:
         served=[sample.served for sample in samples],
         age=accounts.ages(produced, postings, [sample.at for sample in samples]),
         ready=[sample.ready for sample in samples],
+        partitions=[sample.partitions for sample in samples],
+        each=[sample.each for sample in samples],
     )
     moved = [accounts.Scale(scale.at - run.start, scale.replicas) for scale in scales]
-    draw(RESULTS / "demo.png", course, moved, found, SERVICE_RATE)
+    draw(RESULTS / "demo.png", course, moved, found)
     return found
 
 

@@ -7,10 +7,36 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from demo.shop.clock import clock
 from demo.shop.ledger import Posting
+from demo.shop.levels import Ladder
 from demo.shop.producer import Produced
 
 LATE_SHARE_ALLOWED = 0.01
+
+
+class Decided(NamedTuple):
+    """When the proposal was there to be read, and when it was approved (seconds since the epoch); None before."""
+
+    proposed: float | None = None
+    approved: float | None = None
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Partitions of the topic at the beginning and at the end, and the seconds of the play at which they were more."""
+
+    partitions_before: int
+    partitions_after: int
+    proposed_at: float | None = None
+    approved_at: float | None = None
+    increased_at: float | None = None
+
+    def words(self) -> str:
+        """In a line."""
+        told = {"proposed": self.proposed_at, "approved": self.approved_at, "there": self.increased_at}
+        moments = ", ".join(f"{what} at {clock(at)}" for what, at in told.items() if at is not None)
+        return f"{self.partitions_before} → {self.partitions_after}: {moments or 'no proposal'}"
 
 
 class Scale(NamedTuple):
@@ -37,6 +63,8 @@ class Summary:
     scale_events: int
     replica_seconds: float
     reaction_seconds: float | None
+    growth: Growth
+    ladder: Ladder
 
     def lines(self) -> list[str]:
         """The figures in words."""
@@ -49,6 +77,8 @@ class Summary:
             f"Replicas   {self.replicas_start} → {self.replicas_peak} → {self.replicas_end} in {self.scale_events} "
             f"changes; {self.replica_seconds:,.0f} replica-seconds in all",
             f"Reaction   {reaction} from the surge being visible in the broker to the first scale-out",
+            f"Partitions {self.growth.words()}",
+            *self.ladder.lines(),
         ]
 
     def failures(self) -> list[str]:
@@ -60,8 +90,14 @@ class Summary:
                 self.late_share > LATE_SHARE_ALLOWED
             ),
             "nothing was produced": self.produced == 0,
+            "the topic has no more partitions than before": (
+                self.growth.partitions_after <= self.growth.partitions_before
+            ),
+            f"{self.replicas_peak} replicas are no more than there were partitions": (
+                self.replicas_peak <= self.growth.partitions_before
+            ),
         }
-        return [words for words, is_so in found.items() if is_so]
+        return [*(words for words, is_so in found.items() if is_so), *self.ladder.failures()]
 
 
 class Account(NamedTuple):
@@ -145,7 +181,14 @@ def reaction(loads: Sequence[Load], scales: Sequence[Scale]) -> float | None:
 
 
 def summarise(
-    figures: Account, produced: int, promise: float, scales: Sequence[Scale], loads: Sequence[Load], end: float
+    figures: Account,
+    produced: int,
+    promise: float,
+    scales: Sequence[Scale],
+    loads: Sequence[Load],
+    growth: Growth,
+    ladder: Ladder,
+    end: float,
 ) -> Summary:
     """All figures; the play began with the first of `scales` and ended at `end`."""
     start = scales[0].at
@@ -163,7 +206,16 @@ def summarise(
         scale_events=len(scales) - 1,
         replica_seconds=round(replica_seconds(scales, start, end), 1),
         reaction_seconds=None if (seconds := reaction(loads, scales)) is None else round(seconds, 2),
+        growth=growth,
+        ladder=ladder,
     )
+
+
+def growth(partitions: Sequence[tuple[float, int]], decided: Decided, start: float) -> Growth:
+    """From looks at the topic (seconds since the epoch, partitions); the play began at `start`."""
+    before, after = partitions[0][1], partitions[-1][1]
+    moments = (*decided, next((at for at, count in partitions if count > before), None))
+    return Growth(before, after, *(None if at is None else round(at - start, 1) for at in moments))
 
 
 def ages(produced: Sequence[Produced], postings: Sequence[Posting], at: Sequence[float]) -> list[float]:

@@ -1,7 +1,7 @@
-"""The load of the demo: a flash crowd that really happened, 60 times faster.
+"""The load of the demo: a flash crowd that really happened, 15 times faster.
 
 `flash_crowd.csv` has the mentions of Apple on Twitter in each five minutes of an evening (its first lines name origin
-and terms): about 500 at 22:42, 12,000 at 23:22. A minute of it is a second of the demo.
+and terms): about 2,000 at 22:47, 9,000 at 23:02, 12,000 at 23:22. A minute of it is four seconds of the demo.
 """
 
 import csv
@@ -12,10 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 
 FLASH_CROWD = Path(__file__).parent / "flash_crowd.csv"
-BETWEEN_ROWS = 5
+BETWEEN_ROWS = 20
 """Seconds of the demo from one row to the next."""
 SMOOTHING = 5
-"""The peak is the largest mean over this many seconds."""
+"""Seconds over which a rate is taken for the peak, and for both ends."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Trace:
         return Trace(tuple(rate * factor for rate in self.rates))
 
     def surrounded(self, before: int, after: int) -> "Trace":
-        """With that many seconds more at both ends, at the mean rate of the first and the last 20 seconds."""
-        first, last = self.rates[:20], self.rates[-20:]
+        """With that many seconds more at both ends, at the mean rate of the first and the last `SMOOTHING` seconds."""
+        first, last = self.rates[:SMOOTHING], self.rates[-SMOOTHING:]
         head, tail = sum(first) / len(first), sum(last) / len(last)
         return Trace((head,) * before + self.rates + (tail,) * after)
 

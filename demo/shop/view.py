@@ -10,11 +10,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from demo.shop.clock import clock
 from demo.shop.cluster import Cluster
 from demo.shop.recorder import Sample
 
 BARS = " ▁▂▃▄▅▆▇█"
-EVENTS = 6
+EVENTS = 5
 PLAIN_EVERY = 5
 """Seconds between two plain lines."""
 
@@ -37,11 +38,6 @@ def view(console: Console, cluster: Cluster, start: float, promise: float) -> It
         )
 
 
-def clock(seconds: float) -> str:
-    """1:05."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
 def spark(values: Sequence[float], width: int, span: float, top: float) -> str:
     """A line of bars, `width` for `span` seconds of one value each; `top` is a full bar."""
     per_bar = max(1.0, span / width)
@@ -58,39 +54,51 @@ def picture(
     passed = f"{clock(now.at - start)} of {clock(seconds)}"
     return Group(
         Panel(
-            _gauges(samples, seconds, promise, max(10, width - 33)),
-            title=f"points-service · a flash crowd of 2015, 60 times faster · {passed}",
+            _gauges(samples, cluster, seconds, promise, max(10, width - 40)),
+            title=f"points-service · a flash crowd of 2015, 15 times faster · {passed}",
             border_style="red" if now.age > promise else "cyan",
         ),
-        Panel(_decision(cluster), title="Tidegate's last decision", border_style="cyan", height=5),
+        Panel(_decision(cluster), title="Tidegate's last decision", border_style="cyan", height=6),
         Panel(_events(cluster, start), title="events", border_style="cyan", height=EVENTS + 2),
     )
 
 
-def _gauges(samples: Sequence[Sample], seconds: float, promise: float, width: int) -> Table:
+def _gauges(samples: Sequence[Sample], cluster: Cluster, seconds: float, promise: float, width: int) -> Table:
     now = samples[-1]
     top = max(max(s.arriving, s.served) for s in samples)
     late = "bold red" if now.age > promise else "bold green"
+    missing = "bold yellow" if now.level else "bold"
     rows: list[tuple[str, str, str, list[float], float]] = [
         ("arriving", f"{now.arriving:.0f} records/s", "bold", [s.arriving for s in samples], top),
         ("served", f"{now.served:.0f} records/s", "bold", [s.served for s in samples], top),
         ("lag", f"{now.lag} records", "bold", [float(s.lag) for s in samples], max(s.lag for s in samples)),
         ("age", f"{now.age:.1f} s of {promise:.0f} s", late, [s.age for s in samples], promise),
         ("replicas", f"{now.ready} ready of {now.replicas}", "bold", [float(s.replicas) for s in samples], 8),
+        ("partitions", f"{now.partitions}", "bold", [float(s.partitions) for s in samples], 8),
+        ("features", level_words(cluster), missing, [float(s.level) for s in samples], 4),
     ]
     table = Table.grid(padding=(0, 2))
-    for least in (8, 15, 0):
+    for least in (10, 20, 0):
         table.add_column(min_width=least, no_wrap=True)
     for name, value, style, values, highest in rows:
         table.add_row(Text(name, style="dim"), Text(value, style=style), spark(values, width, seconds, highest))
     return table
 
 
+def level_words(cluster: Cluster) -> str:
+    """The level of the ladder: its number, and what is missing."""
+    return f"{cluster.level} {cluster.degraded['name']}" if cluster.level else "all on"
+
+
 def _decision(cluster: Cluster) -> Text:
     decision = cluster.decision
     if not decision:
         return Text("none yet", style="dim")
-    return Text.assemble((decision["reason"], "bold yellow"), "  ", decision["message"])
+    said = Text.assemble((decision["reason"], "bold yellow"), "  ", decision["message"])
+    if cluster.level:
+        step = cluster.changes[-1]
+        said.append_text(Text.assemble("\n", (step.reason, "bold yellow"), f"  level {step.level}: {step.message}"))
+    return said
 
 
 def _events(cluster: Cluster, start: float) -> Text:
@@ -127,5 +135,6 @@ class Plain:
             self._write(
                 f"{at:>5} of {clock(seconds)}  arriving {now.arriving:3.0f}/s  served {now.served:3.0f}/s  "
                 f"lag {now.lag:4d}  age {now.age:4.1f} s of {self._promise:.0f} s  "
-                f"replicas {now.ready} ready of {now.replicas}"
+                f"replicas {now.ready} ready of {now.replicas}, {now.partitions} partitions, "
+                f"features {level_words(self._cluster)}"
             )

@@ -1,10 +1,12 @@
 """The running operator that all scenes share, and a scene for each test."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from demo.stack import Stack
+from demo.stack.ports import Ports
 from tests.e2e.operator_process import Operator, install
 from tests.e2e.scene import Scene
 
@@ -19,8 +21,15 @@ def installed(stack: Stack) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def shared_operator(installed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    operator = Operator(installed, tmp_path_factory.mktemp("operator"))
+def ofrep() -> Iterator[str]:
+    """Where the shared operator answers applications, whichever process of it runs: HOST:PORT."""
+    with closing(Ports()) as ports:
+        yield f"127.0.0.1:{ports.take()}"
+
+
+@pytest.fixture(scope="session")
+def shared_operator(installed: Stack, ofrep: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    operator = Operator(installed, tmp_path_factory.mktemp("operator"), "--ofrep-listen", ofrep)
     operator.start()
     yield operator
     if operator.running:

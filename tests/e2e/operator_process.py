@@ -22,11 +22,11 @@ PERIOD = 2.0
 
 
 def install(stack: Stack) -> None:
-    """CRDs, namespace, ServiceAccount and rights, as a platform engineer would with kubectl."""
+    """CRDs, namespace, ServiceAccount, rights and who may approve, as a platform engineer would with kubectl."""
     stack.apply(CHECKOUT / "crds")
     stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     stack.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tidegate-system"}})
-    stack.apply(CHECKOUT / "deploy" / "rbac.yaml")
+    stack.apply(CHECKOUT / "deploy" / "rbac.yaml", CHECKOUT / "deploy" / "approval.yaml")
     stack.kubectl("wait", "--for=create", "serviceaccount/tidegate", "-n", "tidegate-system", "--timeout=30s")
 
 
@@ -89,15 +89,20 @@ class Operator:
 
     def ask(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and JSON of /healthz or /readyz; (0, {}) while it does not listen."""
+        status, text = self.get(path)
+        return status, json.loads(text or "{}")
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of what is served beside OFREP, such as /metrics; (0, "") while it does not listen."""
         assert self.running, "the operator has ended:\n" + "\n".join(self.lines[-30:])
-        found = (re.search(r"on port (\d+)", line) for line in self.lines[self._from :])
+        found = (re.search(r"/readyz.* on port (\d+)", line) for line in self.lines[self._from :])
         port = next((match[1] for match in found if match), None)
         if port is None:
-            return 0, {}
+            return 0, ""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                return answer.status, json.load(answer)
+                return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+            return error.code, error.read().decode()
         except OSError:
-            return 0, {}
+            return 0, ""

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, Self
 
@@ -13,21 +13,21 @@ from demo.shop.producer import Orders
 from demo.stack import Stack
 from tests.waiting import eventually
 
-NAME = "consumer"
+NAME, FLAGS = "consumer", "flags"
 PARTITIONS = 6
 
 
 class Scene:
-    """Everything is called `consumer`, in a namespace of its own."""
+    """Everything is called `consumer`, in a namespace of its own; a ConfigMap with flags is called `flags`."""
 
-    def __init__(self, stack: Stack, namespace: str, topic: str) -> None:
+    def __init__(self, stack: Stack, namespace: str, topic: str, partitions: int = PARTITIONS) -> None:
         assert stack.kafka
         self.stack, self.namespace, self.topic = stack, namespace, topic
-        self._bootstrap = stack.kafka.bootstrap
+        self.bootstrap = stack.kafka.bootstrap
         self._closing = ExitStack()
-        self.broker = self._closing.enter_context(closing(Broker(self._bootstrap, topic, topic)))
-        self.broker.create_topic(PARTITIONS)
-        self.cluster = Cluster(stack.kubeconfig, namespace, NAME, NAME)
+        self.broker = self._closing.enter_context(closing(Broker(self.bootstrap, topic, topic)))
+        self.broker.create_topic(partitions)
+        self.cluster = Cluster(stack.kubeconfig, namespace, NAME, NAME, FLAGS)
         self._closing.callback(self.cluster.close)
 
     def __enter__(self) -> Self:
@@ -40,17 +40,27 @@ class Scene:
 
     def connect(self) -> None:
         """Apply the BrokerConnection."""
-        kafka = {"bootstrapServers": self._bootstrap.split(",")}
+        kafka = {"bootstrapServers": self.bootstrap.split(",")}
         self.apply("tidegate.dev/v1alpha1", "BrokerConnection", "kafka", {"kafka": kafka})
 
-    def deploy(self, replicas: int = 1, rate: float = 20, **labels: str) -> None:
-        """Apply the Deployment: consumers that do `rate` records/s each."""
+    def deploy(
+        self,
+        replicas: int = 1,
+        rate: float = 20,
+        more: Mapping[str, str] | None = None,
+        flags: bool = False,
+        **labels: str,
+    ) -> None:
+        """Apply the Deployment: consumers that do `rate` records/s each, with `more` in their environment, and where
+        they have flags, with these mounted.
+        """
         env = {
-            "KAFKA_BOOTSTRAP": self._bootstrap,
+            "KAFKA_BOOTSTRAP": self.bootstrap,
             "GROUP": self.topic,
             "TOPIC": self.topic,
             "SERVICE_RATE": str(rate),
             "READY_FILE": "ready",
+            **(more or {}),
         }
         container = {
             "name": "consumer",
@@ -58,23 +68,27 @@ class Scene:
             "command": ["python", "-m", "demo.shop.consumer"],
             "env": [{"name": name, "value": value} for name, value in env.items()],
             "readinessProbe": {"exec": {"command": ["cat", "ready"]}, "periodSeconds": 1},
+            "volumeMounts": [{"name": FLAGS, "mountPath": FLAGS}] if flags else [],
         }
+        volumes = [{"name": FLAGS, "configMap": {"name": FLAGS}}] if flags else []
         spec = {
             "replicas": replicas,
             "selector": {"matchLabels": {"app": NAME}},
             "template": {
                 "metadata": {"labels": {"app": NAME, **labels}},
-                "spec": {"containers": [container], "terminationGracePeriodSeconds": 5},
+                "spec": {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 5},
             },
         }
         self.apply("apps/v1", "Deployment", NAME, spec)
 
-    def promise(self, name: str = NAME, capacity: dict[str, Any] | None = None, **spec: Any) -> None:
+    def promise(
+        self, name: str = NAME, capacity: dict[str, Any] | None = None, reset: str = "earliest", **spec: Any
+    ) -> None:
         """Apply the LagPolicy, with the parts of its spec that matter here."""
         kafka = {"connectionRef": {"name": "kafka"}, "group": self.topic, "topics": [self.topic]}
         whole = {
             "targetRef": {"name": NAME},
-            "source": {"kafka": {**kafka, "offsetReset": "earliest"}},
+            "source": {"kafka": {**kafka, "offsetReset": reset}},
             "objective": {"maxAge": "15s"},
             "replicas": {"min": 1, "max": PARTITIONS},
             "capacity": {"startup": "3s", "rebalance": "2s"} | (capacity or {}),
@@ -90,17 +104,20 @@ class Scene:
         """Run kubectl in this scene's namespace."""
         return self.stack.kubectl("-n", self.namespace, *arguments)
 
-    def order(self, *phases: tuple[float, float]) -> None:
-        """Produce in the background: (records/s, seconds) one after the other. The end of the scene ends it."""
-        orders = Orders(self._bootstrap, self.topic)
+    def order(self, *phases: tuple[float, float]) -> Callable[[], None]:
+        """Produce in the background: (records/s, seconds) one after the other. The end of the scene ends it, or what is
+        given.
+        """
+        orders = Orders(self.bootstrap, self.topic)
         thread = threading.Thread(target=orders.play, args=(_times(phases),), daemon=True)
         thread.start()
         self._closing.callback(thread.join, 30)
         self._closing.callback(orders.stop)
+        return orders.stop
 
     def backlog(self, records: int) -> None:
         """Produce so many records now."""
-        orders = Orders(self._bootstrap, self.topic)
+        orders = Orders(self.bootstrap, self.topic)
         orders.play([0.0] * records)
         assert len(orders.acknowledged) == records
 

@@ -23,10 +23,10 @@ def a_surge_is_scaled_out_and_back_in_and_nothing_is_lost(scene: Scene) -> None:
     scene.observed()
     scene.order((5, 6), (60, 20), (4, 90))  # three consumers' work for twenty seconds
     eventually(lambda: max(scene.scales) >= 3, seconds=40)
-    assert scene.told("LagPolicy Surge: 1 → ")
+    eventually(lambda: scene.told("LagPolicy Surge: 1 → "))
     eventually(lambda: scene.replicas == 1 and scene.lag() < 20, seconds=80)
-    assert scene.told("→ 1 replica: ")
-    assert [change["to"] for change in scene.status["history"]] == scene.scales[1:]
+    eventually(lambda: scene.told("→ 1 replica: "))
+    eventually(lambda: [change["to"] for change in scene.status["history"]] == scene.scales[1:])
     produced, committed = scene.broker.look()[1:]
     eventually(lambda: scene.broker.look().committed >= produced >= committed)
 
@@ -41,6 +41,21 @@ def a_policy_edited_under_pressure_is_obeyed(scene: Scene) -> None:
     eventually(lambda: scene.replicas == 2)
     assert scene.scales == [1, 3, 2]
     eventually(lambda: scene.status["observedGeneration"] == 3)
+
+
+def a_behavior_is_obeyed_though_the_promise_breaks_and_lifted_by_an_edit(scene: Scene) -> None:
+    scene.deploy(rate=20)
+    one_more = {"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 600}]}}
+    scene.promise(behavior=one_more, capacity={"recordsPerSecond": 20})
+    scene.observed()
+    scene.backlog(3000)  # more than a minute for two, fifteen seconds are allowed
+    eventually(lambda: scene.status["replicas"].get("limitedBy") == "Behavior")
+    eventually(lambda: "spec.behavior makes it 2" in scene.condition("AtRisk").get("message", ""))
+    eventually(lambda: scene.told("spec.behavior.scaleUp allows 1 more in 600 s, from 1"))
+    eventually(lambda: '"past":' in scene.status["memory"], seconds=90)  # a restart would not begin a new period
+    assert scene.scales == [1, 2]
+    scene.promise(capacity={"recordsPerSecond": 20})
+    eventually(lambda: scene.replicas > 2)
 
 
 def a_policy_in_dry_run_or_paused_is_measured_and_not_scaled_until_it_is_active(scene: Scene) -> None:
@@ -169,6 +184,7 @@ def a_password_that_changes_is_taken_up_and_a_wrong_one_is_told_in_the_brokers_w
 PLAYS: tuple[Play, ...] = (
     a_surge_is_scaled_out_and_back_in_and_nothing_is_lost,
     a_policy_edited_under_pressure_is_obeyed,
+    a_behavior_is_obeyed_though_the_promise_breaks_and_lifted_by_an_edit,
     a_policy_in_dry_run_or_paused_is_measured_and_not_scaled_until_it_is_active,
     a_target_deleted_and_made_anew_is_scaled_again_with_what_was_learned,
     two_policies_on_one_target_the_older_one_scales_and_the_other_says_so,

@@ -120,6 +120,31 @@ def crd(plural: str, kind: str, group: str, subresources: Body | None = None) ->
     return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec}
 
 
+WORKERS = crd(
+    "workers",
+    "Worker",
+    "cluster.test",
+    {
+        "status": {},
+        "scale": {
+            "specReplicasPath": ".spec.size",
+            "statusReplicasPath": ".status.size",
+            "labelSelectorPath": ".status.selector",
+        },
+    },
+)
+"""A kind with /scale that no controller looks at: its objects change only when somebody writes them."""
+
+
+def worker(space: Space, selector: str = "app=web") -> TargetRef:
+    """A Worker of size 1 (install WORKERS first)."""
+    body = {"apiVersion": "cluster.test/v1alpha1", "kind": "Worker", "metadata": {"name": "web"}, "spec": {"size": 1}}
+    space.apply(body)
+    status = json.dumps({"status": {"size": 1, "selector": selector}})
+    space.kubectl("patch", "worker", "web", "--subresource=status", "--type=merge", "-p", status)
+    return ref("Worker", api_version="cluster.test/v1alpha1")
+
+
 def install(stack: Stack, *definitions: Body | Path) -> None:
     """Install CRDs and wait until their objects can be listed."""
     stack.apply(*definitions)

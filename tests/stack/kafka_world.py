@@ -73,10 +73,10 @@ class KafkaWorld:
             eventually(lambda: consumer.poll(0.1) is None and consumer.assignment())
             yield consumer
 
-    def deny(self, user: str, kind: ResourceType, name: str) -> None:
-        """Take every right on one thing from one user; all others keep theirs."""
+    def deny(self, user: str, kind: ResourceType, name: str, operation: str = "ALL") -> None:
+        """Take every right on one thing, or one operation, from one user; all others keep theirs."""
         thing = (kind, name, ResourcePatternType.LITERAL)
-        denied = AclBinding(*thing, f"User:{user}", "*", AclOperation.ALL, AclPermissionType.DENY)
+        denied = AclBinding(*thing, f"User:{user}", "*", AclOperation[operation], AclPermissionType.DENY)
         allowed = AclBinding(*thing, "User:*", "*", AclOperation.ALL, AclPermissionType.ALLOW)
         for future in self.admin.create_acls([denied, allowed]).values():
             future.result(20)

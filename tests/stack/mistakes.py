@@ -3,6 +3,8 @@
 import copy
 from typing import Any
 
+from tests.stack.degradation_mistakes import WRONG as DEGRADATION_MISTAKES
+
 SECRET = {"secretKeyRef": {"name": "client", "key": "value"}}
 POLICY: dict[str, Any] = {
     "apiVersion": "tidegate.dev/v1alpha1",
@@ -22,6 +24,36 @@ CONNECTION: dict[str, Any] = {
     "spec": {"kafka": {"bootstrapServers": ["kafka.shop.svc:9092"]}},
 }
 CLUSTER_CONNECTION = CONNECTION | {"kind": "ClusterBrokerConnection", "metadata": {"name": "elsewhere-kafka"}}
+PROPOSAL: dict[str, Any] = {
+    "apiVersion": "tidegate.dev/v1alpha1",
+    "kind": "PartitionProposal",
+    "metadata": {"name": "points-points-deduct-6-to-24-0a1b2"},
+    "spec": {
+        "policy": "points",
+        "topic": "points.deduct",
+        "from": 6,
+        "to": 24,
+        "expires": "2030-01-02T03:04:05Z",
+        "evidence": {
+            "time": "2030-01-01T03:04:05Z",
+            "cluster": "5L6g3nShT-eMCtK--X86sw",
+            "topicId": "J8xqBk7ZQ3yYc1pL0aVtGg",
+            "group": "points-service",
+            "groups": [{"name": "points-service", "type": "Classic", "members": 6, "offsetReset": "latest"}],
+            "lag": 480000,
+            "age": "2m10s",
+            "arrivalRate": "1100",
+            "lookedBack": "4h",
+            "perReplica": "50",
+            "boundFor": "10m",
+            "need": 24,
+            "ceiling": 6,
+            "ceilingAfter": 24,
+            "pause": "20s",
+            "message": "1,100/s arrive, 6 replicas can do 300/s",
+        },
+    },
+}
 
 REMOVED = object()
 
@@ -43,6 +75,16 @@ def with_(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 MAX_AGE = "spec.objective.maxAge must be a duration from 1s to 24h, such as 60s, 5m or 1h30m"
 RATE = "spec.capacity.recordsPerSecond must be above 0, and in quotes if not whole: 120 or '0.5'"
 TOPIC = "each of spec.source.kafka.topics must be the name of a topic"
+
+POD_A_MINUTE = {"type": "Pods", "value": 1, "periodSeconds": 60}
+
+
+def _mistaken(**changes: Any) -> dict[str, Any]:
+    """A behavior whose only policy has a mistake."""
+    return {"scaleUp": {"policies": [{key: v for key, v in (POD_A_MINUTE | changes).items() if v is not REMOVED}]}}
+
+
+SCALE_UP = "spec.behavior.scaleUp"
 
 POLICY_MISTAKES = {
     "no target": ("spec.targetRef", REMOVED, "spec.targetRef: Required value"),
@@ -158,13 +200,103 @@ POLICY_MISTAKES = {
         "fast",
         "spec.capacity.rebalance must be a duration of at most 1h, such as 30s",
     ),
+    "a window longer than an HPA's": (
+        "spec.behavior",
+        {"scaleDown": {"stabilizationWindowSeconds": 3601}},
+        "spec.behavior.scaleDown.stabilizationWindowSeconds in body should be less than or equal to 3600",
+    ),
+    "a window in words": (
+        "spec.behavior",
+        {"scaleDown": {"stabilizationWindowSeconds": "5m"}},
+        "spec.behavior.scaleDown.stabilizationWindowSeconds in body must be of type integer",
+    ),
+    "a direction of its own": ("spec.behavior", {"scaleOut": {}}, 'unknown field "spec.behavior.scaleOut"'),
+    "an HPA's tolerance": (SCALE_UP, {"tolerance": "0.1"}, f'unknown field "{SCALE_UP}.tolerance"'),
+    "no policy in policies": (SCALE_UP, {"policies": []}, f"{SCALE_UP}.policies in body should have at least 1 items"),
+    "more policies than anybody reads": (
+        SCALE_UP,
+        {"policies": [POD_A_MINUTE] * 17},
+        f"{SCALE_UP}.policies: Too many: 17: must have at most 16 items",
+    ),
+    "the lesser of no policies": (
+        SCALE_UP,
+        {"selectPolicy": "Min"},
+        "selectPolicy: Min chooses among policies: give at least one, such as {type: Pods, value: 4, ",
+    ),
+    "a choice of its own": (
+        SCALE_UP,
+        {"selectPolicy": "Never"},
+        f'{SCALE_UP}.selectPolicy: Unsupported value: "Never": supported values: "Max", "Min", "Disabled"',
+    ),
+    "a policy without a type": (
+        "spec.behavior",
+        _mistaken(type=REMOVED),
+        f"{SCALE_UP}.policies[0].type: Required value",
+    ),
+    "a policy by replicas": (
+        "spec.behavior",
+        _mistaken(type="Replicas"),
+        f'{SCALE_UP}.policies[0].type: Unsupported value: "Replicas": supported values: "Pods", "Percent"',
+    ),
+    "a policy without a value": (
+        "spec.behavior",
+        _mistaken(value=REMOVED),
+        f"{SCALE_UP}.policies[0].value: Required value",
+    ),
+    "a policy of nothing": (
+        "spec.behavior",
+        _mistaken(value=0),
+        f"{SCALE_UP}.policies[0].value in body should be greater than or equal to 1",
+    ),
+    "a policy without a period": (
+        "spec.behavior",
+        _mistaken(periodSeconds=REMOVED),
+        f"{SCALE_UP}.policies[0].periodSeconds: Required value",
+    ),
+    "a policy of no time": (
+        "spec.behavior",
+        _mistaken(periodSeconds=0),
+        f"{SCALE_UP}.policies[0].periodSeconds in body should be greater than or equal to 1",
+    ),
+    "a policy of more than half an hour": (
+        "spec.behavior",
+        _mistaken(periodSeconds=1801),
+        f"{SCALE_UP}.policies[0].periodSeconds in body should be less than or equal to 1800",
+    ),
+    "no partition at all": (
+        "spec.partitions.max",
+        0,
+        "spec.partitions.max in body should be greater than or equal to 1",
+    ),
+    "more partitions than a cluster has": (
+        "spec.partitions.max",
+        100001,
+        "spec.partitions.max in body should be less than or equal to 100000",
+    ),
+    "an increase by nothing": (
+        "spec.partitions.maxFactor",
+        1,
+        "spec.partitions.maxFactor in body should be greater than or equal to 2",
+    ),
+    "an increase by a half": (
+        "spec.partitions.maxFactor",
+        1.5,
+        "spec.partitions.maxFactor in body must be of type integer",
+    ),
+    "partitions without asking": (
+        "spec.partitions.mode",
+        "Auto",
+        'spec.partitions.mode: Unsupported value: "Auto": supported values: "Off", "Propose", "Apply"',
+    ),
+    "keys in words": ("spec.partitions.keyed", "no", "spec.partitions.keyed in body must be of type boolean"),
+    "a lower limit of partitions": ("spec.partitions.min", 6, 'unknown field "spec.partitions.min"'),
     "a mode of another product": (
         "spec.mode",
         "Auto",
         'spec.mode: Unsupported value: "Auto": supported values: "Active", ',
     ),
     "a typing error": ("spec.objektive", {"maxAge": "5m"}, 'unknown field "spec.objektive"'),
-    "a feature of a later version": ("spec.degradation", {"levels": []}, 'unknown field "spec.degradation"'),
+    "a feature of a later version": ("spec.weather", {"levels": []}, 'unknown field "spec.weather"'),
 }
 
 SERVER = "each of spec.kafka.bootstrapServers must be host:port, such as kafka.shop.svc:9092"
@@ -262,6 +394,28 @@ CONNECTION_MISTAKES = {
     ),
 }
 
+MADE_UNDECIDED = "spec.decision must be Pending, and spec.acknowledge empty, in a new proposal"
+
+PROPOSAL_MISTAKES = {
+    "approved as it is made": ("spec.decision", "Approve", MADE_UNDECIDED),
+    "rejected as it is made": ("spec.decision", "Reject", MADE_UNDECIDED),
+    "hazards acknowledged before they are known": ("spec.acknowledge", ["KeyOrdering"], MADE_UNDECIDED),
+    "a decision in other words": (
+        "spec.decision",
+        "Approved",
+        'spec.decision: Unsupported value: "Approved": supported values: "Pending", "Approve", "Reject"',
+    ),
+    "a method of its own": (
+        "spec.method",
+        "Rolling",
+        'spec.method: Unsupported value: "Rolling": supported values: "Live", "PausedGroup"',
+    ),
+    "fewer partitions": ("spec.to", 5, "spec.to must be above spec.from: partitions cannot be taken away"),
+    "as many partitions": ("spec.to", 6, "spec.to must be above spec.from: partitions cannot be taken away"),
+    "no evidence": ("spec.evidence", REMOVED, "spec.evidence: Required value"),
+    "no end": ("spec.expires", REMOVED, "spec.expires: Required value"),
+}
+
 CLUSTER_CONNECTION_MISTAKES = {
     "a secret of no namespace": (
         "spec.kafka.tls.ca",
@@ -284,6 +438,8 @@ EVERY = [
     (f"{base['kind']}: {name}", base, *mistake)
     for base, mistakes in (
         (POLICY, POLICY_MISTAKES),
+        (POLICY, DEGRADATION_MISTAKES),
+        (PROPOSAL, PROPOSAL_MISTAKES),
         (CONNECTION, CONNECTION_MISTAKES),
         (CLUSTER_CONNECTION, CLUSTER_CONNECTION_MISTAKES),
     )

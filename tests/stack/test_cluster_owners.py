@@ -1,13 +1,12 @@
 """Who owns a target, as the real API server tells it."""
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from kubernetes.aio.client import ApiClient
 
 from demo.stack import Stack
-from tests.stack.cluster import ROOT, Body, Space, client, crd, install, policy, ref, workload
+from tests.stack.cluster import ROOT, Body, Space, crd, install, policy, ref, workload
 from tests.waiting import eventually
 from tidegate.api import Reason
 from tidegate.cluster.conflicts import claim_from, claims_by_target, objection
@@ -27,12 +26,6 @@ def keda(stack: Stack) -> None:
     """KEDA's kind as far as it concerns us; where KEDA is installed, its own."""
     if not stack.kubectl("get", "crd", "scaledobjects.keda.sh", "--ignore-not-found"):
         install(stack, crd("scaledobjects", "ScaledObject", "keda.sh"))
-
-
-@pytest.fixture
-async def api(stack: Stack) -> AsyncIterator[ApiClient]:
-    async with client(stack) as opened:
-        yield opened
 
 
 @pytest.fixture

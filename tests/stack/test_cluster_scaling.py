@@ -1,15 +1,13 @@
 """Targets on the real API server: read, scaled, and left alone where somebody else has a say."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from kubernetes.aio.client import ApiClient
 
 from demo.stack import Stack
-from tests.stack.cluster import Space, client, client_of, crd, grant, install, ref, workload
+from tests.stack.cluster import WORKERS, Space, client, client_of, crd, grant, install, ref, worker, workload
 from tests.waiting import eventually
 from tidegate.api import Reason, TargetRef
 from tidegate.cluster import server
@@ -19,19 +17,7 @@ from tidegate.cluster.selectors import PodIndex
 from tidegate.cluster.workloads import Workload, pod_from, read_workload, target_of
 from tidegate.engine.observation import Objection, Target
 
-WORKERS = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
-SELECTS = {"labelSelectorPath": ".status.selector"}
-
-
-@pytest.fixture
-async def api(stack: Stack) -> AsyncIterator[ApiClient]:
-    async with client(stack) as opened:
-        yield opened
-
-
-@pytest.fixture
-def space(stack: Stack, namespace: str) -> Space:
-    return Space(stack, namespace)
+UNSELECTIVE = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
 
 
 async def read(api: ApiClient, space: Space, target: TargetRef) -> Workload | Objection:
@@ -81,12 +67,8 @@ async def test_down_to_nothing_and_up_again(api: ApiClient, space: Space):
 
 
 async def test_anything_with_a_scale_is_scaled(stack: Stack, api: ApiClient, space: Space):
-    install(stack, crd("workers", "Worker", "cluster.test", {"status": {}, "scale": {**WORKERS, **SELECTS}}))
-    meta = {"name": "web"}
-    space.apply({"apiVersion": "cluster.test/v1alpha1", "kind": "Worker", "metadata": meta, "spec": {"size": 1}})
-    status = json.dumps({"status": {"size": 1, "selector": "app=web,tier notin (test)"}})
-    space.kubectl("patch", "worker", "web", "--subresource=status", "--type=merge", "-p", status)
-    target = ref("Worker", api_version="cluster.test/v1alpha1")
+    install(stack, WORKERS)
+    target = worker(space, "app=web,tier notin (test)")
 
     scaled = await scale_to(api, space, 4, await read_well(api, space, target), target)
 
@@ -167,7 +149,7 @@ async def test_a_kind_that_cannot_be_scaled(api: ApiClient, space: Space, target
 
 
 async def test_a_scale_that_names_no_pods(stack: Stack, api: ApiClient, space: Space):
-    install(stack, crd("loners", "Loner", "cluster.test", {"scale": WORKERS}))
+    install(stack, crd("loners", "Loner", "cluster.test", {"scale": UNSELECTIVE}))
     meta = {"name": "web"}
     space.apply({"apiVersion": "cluster.test/v1alpha1", "kind": "Loner", "metadata": meta, "spec": {"size": 1}})
     found = await read(api, space, ref("Loner", api_version="cluster.test/v1alpha1"))

@@ -13,7 +13,7 @@ import pytest
 from kubernetes.aio.client import ApiClient, ApiException
 
 from demo.stack import Stack
-from tests.stack.cluster import ROOT, Space, client, client_of, grant, install, policy
+from tests.stack.cluster import ROOT, Space, client_of, grant, install, policy
 from tests.stack.mistakes import CONNECTION
 from tests.waiting import eventually
 from tidegate.api import (
@@ -38,12 +38,6 @@ READING = Reading(partitions={}, topic_ids={}, committed_at=0, ended_at=0, state
 @pytest.fixture(scope="module", autouse=True)
 def crds(stack: Stack) -> None:
     install(stack, ROOT / "crds")
-
-
-@pytest.fixture
-async def api(stack: Stack) -> AsyncIterator[ApiClient]:
-    async with client(stack) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -322,6 +316,9 @@ def test_the_operators_rights_are_enough_and_no_more(stack: Stack):
     allowed = [
         ("watch", "lagpolicies.tidegate.dev", ""),
         ("patch", "lagpolicies.tidegate.dev", "status"),
+        ("patch", "lagpolicies.tidegate.dev", ""),
+        ("get", "configmaps", ""),
+        ("patch", "configmaps", ""),
         ("patch", "clusterbrokerconnections.tidegate.dev", "status"),
         ("get", "statefulsets.apps", "scale"),
         ("patch", "replicasets.apps", "scale"),
@@ -336,6 +333,8 @@ def test_the_operators_rights_are_enough_and_no_more(stack: Stack):
         ("update", "statefulsets.apps", ""),
         ("delete", "pods", ""),
         ("list", "secrets", ""),
+        ("list", "configmaps", ""),
+        ("update", "configmaps", ""),
         ("update", "lagpolicies.tidegate.dev", ""),
         ("create", "events", ""),
     ]

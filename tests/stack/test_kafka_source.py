@@ -1,7 +1,5 @@
 """Groups of a real broker, read: every case that a group and its topics can be in."""
 
-from collections.abc import Iterator
-
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import OffsetSpec, ResourceType
@@ -16,17 +14,6 @@ from tidegate.engine.observation import GroupState, Offsets, PartitionId, Readin
 from tidegate.sources import ConnectionInfo, Source, WantedGroup
 
 NEW_PARTITIONS_SEEN_WITHIN = 30
-
-
-@pytest.fixture(scope="module")
-def world(stack: Stack) -> KafkaWorld:
-    return KafkaWorld(stack.kafka.bootstrap)
-
-
-@pytest.fixture
-def source(stack: Stack) -> Iterator[Source]:
-    with source_of(stack.kafka.bootstrap) as opened:
-        yield opened
 
 
 def test_a_connection_says_what_it_leads_to(source: Source):

@@ -8,11 +8,13 @@ from confluent_kafka.admin import NewTopic
 
 from demo.stack import Stack
 from tests.stack.kafka_world import KafkaWorld, connection, read_one, source_of
+from tests.stack.test_kafka_inspection import inspected
 from tests.stack.test_kafka_source_security import password, secrets, token
 from tests.waiting import eventually
 from tidegate.api import Reason
-from tidegate.engine.observation import Reading, ReadingError
-from tidegate.sources import ConnectionInfo, Source, WantedGroup
+from tidegate.engine.facts import PartitionFacts
+from tidegate.engine.observation import GroupState, Reading, ReadingError
+from tidegate.sources import ConnectionInfo, Increased, Source, WantedGroup
 
 SESSION_SECONDS = 1.0  # how long a broker believes who we are, before it wants to be told again (KIP-368)
 GROUPS = 12  # over the 5 partitions of the offsets topic, led by 3 brokers
@@ -80,6 +82,51 @@ def test_a_broker_down_fails_only_who_needs_it(three: Stack, source: Source):
 
     three.kafka.start(broker=1)
     eventually(lambda: all(isinstance(reading, Reading) for reading in source.read(wanted).values()), 60)
+
+
+def test_a_topic_is_inspected_and_enlarged_whatever_broker_has_it(three: Stack, source: Source, topic: str):
+    world = KafkaWorld(three.kafka.bootstrap)
+    world.create(topic, 3, min_insync_replicas=2)
+    names = {f"{topic}-{number}" for number in range(GROUPS)}  # more than coordinators
+    for name in names:
+        world.commit(name, {(topic, 0): 0})
+
+    facts = inspected(source, topic)
+    assert {one.name for one in facts.groups} == names
+    assert [sorted(one.in_sync) for one in facts.partitions] == [[0, 1, 2]] * 3
+    assert facts.min_in_sync == 2
+    assert facts.load.keys() == {0, 1, 2}
+    assert min(facts.load.values()) > 0
+
+    for name in sorted(names)[:3]:
+        with world.member(name, [topic]):
+            since = world.partitions(topic)
+            assert source.increase(topic, since, since + 2, [name]) == Increased({})
+        eventually(lambda name=name: inspected(source, topic, (name,)).groups[0].state is GroupState.EMPTY)
+        assert source.commit_start(name, topic, range(since + 2)) is None
+        assert inspected(source, topic, (name,)).groups[0].commits == dict.fromkeys(range(since + 2), 0)
+
+
+def test_a_broker_down_shows_in_what_an_inspection_finds(three: Stack, source: Source, topic: str):
+    world = KafkaWorld(three.kafka.bootstrap)
+    lone = f"{topic}-lone"
+    placed = [NewTopic(topic, 1, replica_assignment=[[1, 2]]), NewTopic(lone, 1, replica_assignment=[[1]])]
+    for future in world.admin.create_topics(placed).values():
+        future.result(20)
+    world.commit(topic, {(topic, 0): 0})
+    whole = PartitionFacts(leader=1, replicas=(1, 2), in_sync=(1, 2))
+    eventually(lambda: inspected(source, topic).partitions == (whole,))
+    eventually(lambda: inspected(source, lone).partitions[0].leader == 1)
+
+    three.kafka.stop(broker=1)
+
+    eventually(lambda: inspected(source, topic).partitions == (PartitionFacts(2, (1, 2), (2,)),))
+    eventually(lambda: inspected(source, lone).partitions[0].leader is None)
+    facts = inspected(source, topic)
+    assert facts.load[1] > 0, "what a broker that is down holds still counts"
+    assert [one.name for one in facts.groups] == [topic], "its groups are coordinated by others now"
+    three.kafka.start(broker=1)
+    eventually(lambda: sorted(inspected(source, topic).partitions[0].in_sync) == [1, 2])
 
 
 def test_no_broker_at_all_is_an_error_of_the_connection(three: Stack, source: Source):

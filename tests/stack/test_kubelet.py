@@ -132,6 +132,27 @@ def test_a_mounted_config_map_follows_its_edits_in_one_step(pods: Pods):
     assert "Traceback" not in pods.kubectl("logs", "reader")
 
 
+def test_a_renewed_config_map_is_another_folder_behind_the_same_path_and_a_sub_path_never_changes(pods: Pods):
+    pods.kubectl("create", "configmap", "flags", "--from-literal=flags.json=old")
+    code = (
+        "import os, time\n"
+        "while True: print(os.readlink('flags/..data'), os.readlink('flags/flags.json'),"
+        " open('flags/flags.json').read(), open('pinned.json').read()); time.sleep(0.1)"
+    )
+    mounts = [
+        {"name": "flags", "mountPath": "flags"},  # relative: to where the process starts
+        {"name": "flags", "mountPath": "pinned.json", "subPath": "flags.json"},
+    ]
+    volumes = [{"name": "flags", "configMap": {"name": "flags"}}]
+    pods.apply(pod("reader", code, container={"volumeMounts": mounts}, volumes=volumes))
+    before = pods.logged("reader", " old old").split()
+    pods.kubectl("patch", "configmap", "flags", "--type=merge", "-p", '{"data": {"flags.json": "new"}}')
+    after = pods.logged("reader", " new old").split()
+    assert before[1] == after[1] == "..data/flags.json"
+    assert before[0] != after[-4]
+    assert "Traceback" not in " ".join(after)
+
+
 def test_a_pod_speaks_to_the_api_server_as_its_service_account(pods: Pods):
     code = (
         "import asyncio, os\n"

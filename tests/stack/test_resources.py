@@ -9,10 +9,20 @@ import stamina
 import yaml
 
 from demo.stack import Stack, StackError
-from tests.stack.mistakes import CLUSTER_CONNECTION, CONNECTION, EVERY, POLICY, POLICY_MISTAKES, with_
+from tests.stack.degradation_mistakes import RIGHT as RIGHT_LADDERS
+from tests.stack.mistakes import (
+    CLUSTER_CONNECTION,
+    CONNECTION,
+    EVERY,
+    POD_A_MINUTE,
+    POLICY,
+    POLICY_MISTAKES,
+    PROPOSAL,
+    with_,
+)
 
 ROOT = Path(__file__).parents[2]
-CRDS = ("lagpolicies", "brokerconnections", "clusterbrokerconnections")
+CRDS = ("lagpolicies", "partitionproposals", "brokerconnections", "clusterbrokerconnections")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,6 +74,7 @@ def test_a_minimal_policy_is_stored_with_its_defaults_and_no_status(stack: Stack
     assert spec["replicas"] == {"min": 1, "max": 12}
     assert spec["capacity"] == {"consumersPerReplica": 1}
     assert spec["mode"] == "Active"
+    assert "behavior" not in spec
     assert "status" not in policy
 
 
@@ -73,6 +84,7 @@ conditions:
 - {type: Ready, status: "True", reason: Ready, message: fine, lastTransitionTime: "2026-01-02T03:04:05Z"}
 backlog: {lag: 4200, age: 42s, arrivalRate: "118", serviceRate: "96.5", drainTime: 3m10s}
 replicas: {current: 4, ready: 3, need: 6, desired: 6}
+degradation: {level: 1, name: NoRecommendations}
 lastDecision: {time: "2026-01-02T03:04:05Z", reason: Surge, message: 118 records/s need 6 replicas}
 history: [{time: "2026-01-02T03:04:05Z", from: 1, to: 4, reason: Surge, message: up}]
 memory: "{}"
@@ -84,8 +96,8 @@ def test_kubectl_get_lagp_answers_the_question_of_whoever_is_on_call(stack: Stac
     patch = json.dumps({"status": yaml.safe_load(STATUS)})
     stack.kubectl("patch", "lagp", "points", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
     header, row = stack.kubectl("get", "lagp", "-n", namespace).splitlines()
-    assert " ".join(header.split()) == "NAME TARGET LAG BEHIND IN/S OUT/S REPLICAS DESIRED READY REASON AGE"
-    assert " ".join(row.split()).startswith("points points-consumer 4200 42s 118 96.5 4 6 True Surge ")
+    assert " ".join(header.split()) == "NAME TARGET LAG BEHIND IN/S OUT/S REPLICAS DESIRED LEVEL READY REASON AGE"
+    assert " ".join(row.split()).startswith("points points-consumer 4200 42s 118 96.5 4 6 1 True Surge ")
     wide = stack.kubectl("get", "lagp", "-n", namespace, "-o", "wide")
     assert "points-service" in wide
     assert "Deployment" in wide
@@ -113,7 +125,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
 
 def test_there_are_examples():
-    assert len(EXAMPLES) >= 11
+    assert len(EXAMPLES) >= 13
     listed = (ROOT / "examples" / "README.md").read_text()
     assert all(f"({path.name})" in listed for path in EXAMPLES)
 
@@ -144,10 +156,49 @@ def test_an_example_is_accepted_as_it_is(stack: Stack, namespace: str, request: 
         ("spec.source.kafka.group", "any Group: with blanks"),
         ("spec.targetRef.apiVersion", "argoproj.io/v1alpha1"),
         ("spec.targetRef.apiVersion", "v1"),
+        ("spec.partitions", {}),
+        ("spec.partitions", {"mode": "Apply", "max": 1, "maxFactor": 2, "keyed": False}),
+        ("spec.behavior", {}),
+        ("spec.behavior.scaleUp", {}),
+        ("spec.behavior.scaleUp", {"selectPolicy": "Disabled"}),
+        ("spec.behavior.scaleDown", {"stabilizationWindowSeconds": 3600}),
+        ("spec.behavior.scaleUp", {"policies": [POD_A_MINUTE | {"periodSeconds": 1800}], "selectPolicy": "Min"}),
+        ("spec.behavior.scaleUp", {"policies": [{"type": "Percent", "value": 900, "periodSeconds": 1}] * 16}),
     ],
 )
 def test_an_edge_of_what_is_right_is_accepted(stack: Stack, path: str, value: Any):
     assert "created" in create(stack, "default", with_(POLICY, path, value), "--dry-run=server")
+
+
+@pytest.mark.parametrize("degradation", RIGHT_LADDERS.values(), ids=list(RIGHT_LADDERS))
+def test_a_ladder_is_accepted(stack: Stack, degradation: dict[str, Any]):
+    assert "created" in create(stack, "default", with_(POLICY, "spec.degradation", degradation), "--dry-run=server")
+
+
+def test_the_behavior_of_an_hpa_can_be_pasted(stack: Stack, namespace: str):
+    """As the API server shows it in an HPA, where it has filled in its defaults."""
+    hpa = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "elsewhere"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "elsewhere"},
+            "maxReplicas": 12,
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 300}},
+        },
+    }
+    create(stack, namespace, hpa)
+    behavior = show(stack, namespace, "hpa", "elsewhere")["spec"]["behavior"]
+    assert {policy["value"] for policy in behavior["scaleUp"]["policies"]} == {4, 100}
+    create(stack, namespace, with_(POLICY, "spec.behavior", behavior))
+    assert show(stack, namespace, "lagp", "points")["spec"]["behavior"] == behavior
+
+
+def test_an_absent_part_of_a_behavior_is_shown_as_no_limit(stack: Stack, namespace: str):
+    create(stack, namespace, with_(POLICY, "spec.behavior.scaleUp", {"policies": [POD_A_MINUTE]}))
+    none = {"stabilizationWindowSeconds": 0, "selectPolicy": "Max"}
+    behavior = show(stack, namespace, "lagp", "points")["spec"]["behavior"]
+    assert behavior == {"scaleUp": none | {"policies": [POD_A_MINUTE]}, "scaleDown": none}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +212,7 @@ def test_an_address_is_accepted(stack: Stack, server: str):
 # What it refuses
 
 
-@pytest.mark.parametrize("base", [POLICY, CONNECTION, CLUSTER_CONNECTION], ids=lambda base: base["kind"])
+@pytest.mark.parametrize("base", [POLICY, PROPOSAL, CONNECTION, CLUSTER_CONNECTION], ids=lambda base: base["kind"])
 def test_without_a_mistake_it_would_be_accepted(stack: Stack, base: dict[str, Any]):
     assert "created" in create(stack, "default", base, "--dry-run=server")
 

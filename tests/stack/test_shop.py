@@ -1,5 +1,6 @@
 """The shop on a real broker: whatever happens to its consumers, the ledger has every message, once."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo.shop.broker import Broker
+from demo.shop.features import RECOMMENDATIONS, sightings
 from demo.shop.ledger import Ledger
 from demo.shop.producer import Orders
 from demo.shop.summary import account
@@ -58,6 +60,20 @@ class Shop:
         self._closing.callback(process.kill)
         eventually(lambda: (self._folder / f"{name}.ready").exists())
         return process
+
+    def flags(self, recommendations: str) -> None:
+        """Give consumers that are started from now on a flag document, or change it under all of them."""
+        variants = {"on": True, "off": False}
+        flag = {"state": "ENABLED", "variants": variants, "defaultVariant": recommendations}
+        (self._folder / "new.json").write_text(json.dumps({"flags": {RECOMMENDATIONS: flag}}))
+        (self._folder / "new.json").rename(self._folder / "flags.json")
+        self._env["FLAGS_FILE"] = str(self._folder / "flags.json")
+        self._env["SIGHTINGS"] = str(self._folder / "sightings")
+
+    def seen(self, name: str) -> list[bool]:
+        """How this consumer saw the flag of recommendations, one after the other."""
+        noted = sightings(self._folder / "sightings")
+        return [each.on for each in noted if each.process.startswith(f"{name}/") and each.flag == RECOMMENDATIONS]
 
     def applied_by(self, name: str) -> int:
         return sum(posting.consumer.startswith(f"{name}/") for posting in self.ledger.postings())
@@ -118,6 +134,17 @@ def test_a_consumer_that_is_told_to_stop_has_committed_what_it_applied(shop: Sho
     applied = len(shop.ledger.postings())
     assert 0 < applied < 2000
     assert shop.broker.look().committed == applied
+
+
+def test_a_consumer_obeys_its_flags_while_it_works(shop: Shop):
+    shop.flags(recommendations="on")
+    shop.consumer("only")
+    shop.orders.play([0.0] * 2000)
+    eventually(lambda: shop.seen("only") == [True])
+    shop.flags(recommendations="off")
+    eventually(lambda: shop.seen("only") == [True, False])
+    eventually(shop.settled, seconds=60)
+    check_exactly_once(shop, 2000)
 
 
 def check_exactly_once(shop: Shop, produced: int) -> None:

@@ -6,7 +6,8 @@ Fluid (records are fractions) but with what a broker really shows: whole offsets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import floor
+from math import floor, inf
+from operator import gt
 
 from tidegate.api import LagPolicySpec
 from tidegate.engine import (
@@ -16,6 +17,7 @@ from tidegate.engine import (
     Observation,
     Offsets,
     PartitionId,
+    Past,
     Pod,
     Reading,
     Target,
@@ -25,7 +27,15 @@ from tidegate.engine import (
 T0 = 1_700_000_000.0
 
 
-def spec(max_age: str = "30s", least: int = 1, most: int = 32, mode: str = "Active", reset: str = "latest", **capacity):
+def spec(
+    max_age: str = "30s",
+    least: int = 1,
+    most: int = 32,
+    mode: str = "Active",
+    reset: str = "latest",
+    behavior: dict | None = None,
+    **capacity,
+):
     return LagPolicySpec.model_validate(
         {
             "targetRef": {"name": "points-consumer"},
@@ -36,6 +46,7 @@ def spec(max_age: str = "30s", least: int = 1, most: int = 32, mode: str = "Acti
             "replicas": {"min": least, "max": most},
             "capacity": capacity,
             "mode": mode,
+            "behavior": behavior,
         }
     )
 
@@ -46,6 +57,8 @@ class Partition:
     end: float = 0.0
     done: float = 0.0
     committed: int | None = 0
+    limit: float = inf  # nobody gets past this offset: an open transaction, or a record that cannot be processed
+    transaction: bool = False
     waiting: deque[tuple[float, float]] = field(default_factory=deque)
 
 
@@ -85,6 +98,7 @@ class World:
     pod_seconds: float = 0.0
     changes: list[tuple[float, int, int]] = field(default_factory=list)
     log: list[tuple[float, Decision]] = field(default_factory=list)
+    curve: dict[float, list[int]] = field(default_factory=dict)  # the ends at every moment, as a broker's log has them
 
     def __post_init__(self):
         self.parts = [Partition() for _ in range(self.partitions)]
@@ -115,12 +129,15 @@ class World:
         for pod in self.pods:
             if not pod.joined and pod.ready_at <= self.now:
                 pod.joined = True
-        members = [pod.name for pod in self.pods if pod.joined and pod.ready_at + self.join <= self.now]
+        members = self._working()
         if members != self.members:
             self.members = members
             self.stopped_until = self.now + self.pause
             for part in self.parts:  # consumers commit what they did before partitions are taken away
                 part.committed = floor(part.done)
+
+    def _working(self) -> list[str]:
+        return [pod.name for pod in self.pods if pod.joined and pod.ready_at + self.join <= self.now]
 
     def _arrive(self) -> None:
         rate = max(0.0, self.arrivals(self.now - T0)) * self.dt
@@ -138,12 +155,12 @@ class World:
             mine = self.parts[index :: len(self.members)]
             budget = self.capacity * self.dt
             for _ in range(3):  # what the full ones leave goes to the others
-                hungry = [part for part in mine if part.end - part.done > 1e-9]
+                hungry = [part for part in mine if min(part.end, part.limit) - part.done > 1e-9]
                 if not hungry or budget < 1e-9:
                     break
                 share = budget / len(hungry)
                 for part in hungry:
-                    taken = min(share, part.end - part.done)
+                    taken = min(share, min(part.end, part.limit) - part.done)
                     budget -= taken
                     self._done(part, taken)
 
@@ -178,6 +195,7 @@ class World:
             self.pod_seconds += len(self.pods) * self.dt
             self._members()
             self._arrive()
+            self.curve[self.now] = [floor(part.end) for part in self.parts]
             self._serve()
             self._commit()
 
@@ -200,6 +218,22 @@ class World:
             state=self.state,
             members=len(self.members),
             assignor="cooperative-sticky",
+        )
+
+    def past(self, *ago: float) -> Past:
+        """The ends of all partitions so many seconds ago, as a broker tells them: never falling."""
+        now = self.reading()
+        rows = [(now.ended_at, [offsets.high for offsets in now.partitions.values()])]
+        for seconds in sorted(ago):
+            at = min(self.curve, key=lambda t: abs(t - self.now + seconds))
+            row, newer = self.curve[at], rows[-1]
+            if len(row) != len(newer[1]) or any(map(gt, row, newer[1])):
+                break
+            rows.append((now.ended_at + at - self.now, row))
+        told = dict(reversed(rows[1:]))
+        return Past(
+            tuple(told),
+            {partition: tuple(row[i] for row in told.values()) for i, partition in enumerate(now.partitions)},
         )
 
     def target(self) -> Target:

@@ -37,6 +37,7 @@ KEYS = {
     "max_age_seconds",
     "scale_events",
     "rebalances",
+    "transitions",
 }
 
 
@@ -62,6 +63,12 @@ def changed(path: Path, old: str, new: str) -> Path:
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
     return path
+
+
+def changed_copy(path: Path, old: str, new: str) -> Path:
+    copy = path.with_name("copy.yaml")
+    copy.write_text(path.read_text())
+    return changed(copy, old, new)
 
 
 # --- what it says ---
@@ -96,6 +103,22 @@ def test_the_table_says_what_was_assumed(policy, trace):
     assert [line.split()[0] for line in lines[4:7]] == ["controller", "tidegate", "numaflow"]
     assert "note: 4 partitions are assumed, one for each consumer of spec.replicas.max" in result.stderr
     assert all(line.startswith("note: ") for line in result.stderr.splitlines())  # no progress where nobody watches
+
+
+def test_a_behavior_is_obeyed(policy, trace):
+    """The load asks for three replicas at once; the policy lets one come each five minutes, and none go."""
+    behavior = """
+  behavior:
+    scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 300}]}
+    scaleDown: {selectPolicy: Disabled}
+"""
+    free, slow = (
+        json.loads(tidegate("--policy", path, "--trace", trace, "-o", "json", "--compare", "static").stdout)
+        for path in (policy, changed_copy(policy, "  replicas: {max: 4}\n", "  replicas: {max: 4}" + behavior))
+    )
+    assert slow["controllers"][0]["scale_events"] == 2, "one more, and in the next five minutes one more"
+    assert slow["controllers"][0]["late_share"] > 0.1 > free["controllers"][0]["late_share"]
+    assert slow["controllers"][1] == free["controllers"][1], "the others have nothing to do with it"
 
 
 def test_the_same_load_gives_the_same_figures(policy, trace):
@@ -147,6 +170,100 @@ def test_load_from_prometheus(policy):
     assert report["records"] == pytest.approx(12 * 3600, rel=0.05)
 
 
+# --- the degradation ladder ---
+
+LADDER = """
+  degradation:
+    flagsRef: {name: flags, propagation: 5s}
+    levels: [{name: NoHints, flags: {hints: "off"}}, {name: NoMail, flags: {mail: "off"}}]
+"""
+
+
+@pytest.fixture
+def laddered(policy):
+    return changed_copy(policy, "  replicas: {max: 4}\n", "  replicas: {max: 4}" + LADDER)
+
+
+@pytest.fixture
+def crowd(tmp_path):
+    """All four replicas do 40 a second; for twenty minutes 45 come."""
+    path = tmp_path / "crowd.csv"
+    path.write_text("".join(f"{t},{10 + 35 * (900 <= t < 2100)}\n" for t in range(4500)))
+    return path
+
+
+def test_a_ladder_whose_savings_are_known_is_played(laddered, crowd, tmp_path):
+    picture = tmp_path / "out.html"
+    result = tidegate(
+        "--policy", laddered, "--trace", crowd, "--compare", "static", "--level-saves", "0.2,0.15", "--plot", picture
+    )
+    assert result.exit_code == 0, result.output
+    head, policy, static = (re.split(r" {2,}", line) for line in result.stdout.splitlines()[4:7])
+    assert head[-2:] == ["level changes", "features off"]
+    assert policy[-2] == "2", "one level up, one down"
+    assert 0.3 < float(policy[-1].removesuffix(" h")) < 1
+    assert static[-2:] == ["-", "-"]
+    assert "tidegate: the policy with its ladder" in result.stdout
+    assert "note: all others keep every feature on" in result.stderr
+    assert "level changes" in picture.read_text()
+
+
+def test_what_the_levels_save_decides_how_late_it_gets(laddered, crowd):
+    def played(*flags: object) -> dict:
+        result = tidegate("--policy", laddered, "--trace", crowd, "--compare", "", "-o", "json", *flags)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    left_out, much, little = (
+        played(),
+        played("--level-saves", "0.2,0.15"),
+        played("--level-saves", "0.02,0.02"),
+    )
+    late = [report["controllers"][0]["late_share"] for report in (left_out, much, little)]
+    assert late[0] > late[2] > late[1]
+    assert late[1] < 0.5 * late[0]
+    transitions = [report["controllers"][0]["transitions"] for report in (left_out, much, little)]
+    assert transitions[:2] == [None, 2]
+    assert transitions[2] > 2, "level 1 was not enough"
+    words = "spec.degradation is left out: what its levels save is not known (--level-saves, such as 0.2,0.15)"
+    assert words in left_out["notes"]
+    assert words not in much["notes"]
+
+
+def test_a_ladder_that_is_left_out_changes_nothing(policy, laddered, crowd):
+    without, left_out = (
+        json.loads(tidegate("--policy", path, "--trace", crowd, "--compare", "keda", "-o", "json").stdout)
+        for path in (policy, laddered)
+    )
+    assert without["controllers"] == left_out["controllers"]
+
+
+@pytest.mark.parametrize(
+    ("saves", "complaint"),
+    {
+        "no shares": ("much", "'much' is not a list of shares: write one such as 0.2,0.15"),
+        "all of it": ("0.6,0.4", "0.6,0.4: each must be 0 or more, and all together below 1"),
+        "less than none": ("0.2,-0.1", "each must be 0 or more"),
+        "not a number": ("0.2,nan", "each must be 0 or more"),
+        "too few": ("0.2", "--level-saves: 1 shares for 2 levels (NoHints, NoMail)"),
+    }.values(),
+)
+def test_savings_that_do_not_fit_are_told(laddered, crowd, saves, complaint):
+    result = tidegate("--policy", laddered, "--trace", crowd, "--level-saves", saves)
+    assert result.exit_code == 2
+    assert complaint in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_savings_without_a_ladder_and_a_ladder_without_an_end(policy, laddered, crowd):
+    result = tidegate("--policy", policy, "--trace", crowd, "--level-saves", "0.2")
+    assert (result.exit_code, "the policy has no ladder (spec.degradation)" in result.stderr) == (2, True)
+    result = tidegate(
+        "--policy", changed(laddered, "  degradation:", "  degradation:\n    maxLevel: 3"), "--trace", crowd
+    )
+    assert result.exit_code == 2
+    assert "spec.degradation.maxLevel must not be above the number of levels" in result.stderr
+
+
 # --- what is wrong ---
 
 
@@ -183,6 +300,11 @@ def test_a_wrong_flag_is_named(policy, trace, flags, complaint, monkeypatch):
         "too long": ("maxAge: 60s", "maxAge: 48h", "spec.objective.maxAge must be a duration from 1s to 24h"),
         "more than most": ("{max: 4}", "{min: 5, max: 4}", "spec.replicas.min must not be above spec.replicas.max"),
         "no capacity": ("recordsPerSecond: 10, ", "", "--service-rate: how many records a second can one replica"),
+        "the lesser of no policies": (
+            "objective:",
+            "behavior: {scaleDown: {selectPolicy: Min}}\n  objective:",
+            "spec.behavior.scaleDown.selectPolicy: Min chooses among policies: give at least one",
+        ),
         "no policy": ("kind: LagPolicy", "kind: ScaledObject", "has no document of kind LagPolicy"),
         "two policies": ("kind: BrokerConnection", "kind: LagPolicy", "has 2 LagPolicies"),
         "no YAML": ("metadata: {name: kafka}", "metadata: {", "is not YAML"),

@@ -1,6 +1,5 @@
 """What a policy's status says after a cycle, what of it is worth a write, and what is told in Events."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +14,7 @@ from tidegate.cluster.judgement import Outcome
 from tidegate.cluster.scaling import Scaled
 from tidegate.cluster.status import HEARTBEAT_AFTER, HISTORY, NUMBERS_AFTER, Worth, build_status, digest, worth_writing
 from tidegate.cluster.workloads import Workload
-from tidegate.engine.decision import Backlog, Decision
+from tidegate.engine.decision import Backlog, Capacity, Decision, Hot
 from tidegate.engine.observation import GroupState, Objection, Observation, PartitionId, Reading, ReadingError, Target
 
 META = {"name": "points", "namespace": "shop", "uid": "u", "generation": 3}
@@ -31,7 +30,7 @@ ON_TIME = Decision(
     ceiling=12,
     backlog=Backlog(lag=400, age=4.0, arrival_rate=100.0, service_rate=100.0),
 )
-SURGE = replace(ON_TIME, replicas=5, reason=Reason.SURGE, message="more records arrive", need=5, desired=5)
+SURGE = ON_TIME._replace(replicas=5, reason=Reason.SURGE, said="more records arrive", need=5, desired=5)
 
 
 def policy(**spec: Any) -> LagPolicy:
@@ -120,7 +119,7 @@ def test_a_failed_reading_makes_unknown_what_it_would_have_said():
     [Reason.PAUSED, Reason.CONSUMERS_DOWN, Reason.UNKNOWN_BACKLOG, Reason.NOT_EFFECTIVE, Reason.READING_STALE],
 )
 def test_holds_that_need_a_person_make_the_policy_not_ready(reason: Reason):
-    assert shown(outcome(replace(ON_TIME, reason=reason)))["Ready"] == ("False", reason)
+    assert shown(outcome(ON_TIME._replace(reason=reason)))["Ready"] == ("False", reason)
 
 
 def test_an_objection_and_a_refused_write_make_the_policy_not_ready():
@@ -136,7 +135,7 @@ def test_an_objection_and_a_refused_write_make_the_policy_not_ready():
 
 
 def test_a_dry_run_is_ready_and_says_that_it_is_one():
-    assert shown(outcome(replace(SURGE, dry_run=True)))["Ready"] == ("True", "DryRun")
+    assert shown(outcome(SURGE._replace(dry_run=True)))["Ready"] == ("True", "DryRun")
 
 
 @pytest.mark.parametrize(
@@ -144,13 +143,22 @@ def test_a_dry_run_is_ready_and_says_that_it_is_one():
     [
         (Reason.MAX_REPLICAS, "the promise needs 20 replicas, spec.replicas.max: 12 makes it 12"),
         (Reason.PARTITIONS, "the promise needs 20 replicas, the number of partitions (12) makes it 12"),
+        (Reason.BEHAVIOR, "the promise needs 20 replicas, spec.behavior makes it 12"),
     ],
 )
 def test_a_limit_is_named_with_its_number(limit: Reason, words: str):
-    limited = build_status(outcome(replace(SURGE, need=20, desired=12, limited_by=limit)), LagPolicyStatus())
+    limited = build_status(outcome(SURGE._replace(need=20, desired=12, limited_by=limit)), LagPolicyStatus())
     assert (get(limited, "ScalingLimited").status, get(limited, "ScalingLimited").reason) == ("True", limit)
     assert get(limited, "ScalingLimited").message == words
     assert (get(limited, "PartitionBound").status, get(limited, "PartitionBound").reason) == ("True", "Partitions")
+
+
+def test_a_limit_that_breaks_the_promise_is_named_beside_the_risk():
+    bound = SURGE._replace(need=9, desired=5, limited_by=Reason.BEHAVIOR, backlog=Backlog(age=50.0))
+    at_risk = get(build_status(outcome(bound._replace(at_risk=Reason.PROMISE_AT_RISK)), LagPolicyStatus()), "AtRisk")
+    assert at_risk.message.endswith("is about to break; it needs 9 replicas, spec.behavior makes it 5")
+    lost = get(build_status(outcome(bound._replace(at_risk=Reason.DATA_LOST)), LagPolicyStatus()), "AtRisk")
+    assert "spec.behavior" not in lost.message
 
 
 @pytest.mark.parametrize(
@@ -163,9 +171,20 @@ def test_a_limit_is_named_with_its_number(limit: Reason, words: str):
     ],
 )
 def test_a_risk_is_told_with_its_numbers(risk: Reason, backlog: Backlog, words: str):
-    at_risk = get(build_status(outcome(replace(SURGE, at_risk=risk, backlog=backlog)), LagPolicyStatus()), "AtRisk")
+    at_risk = get(build_status(outcome(SURGE._replace(at_risk=risk, backlog=backlog)), LagPolicyStatus()), "AtRisk")
     assert (at_risk.status, at_risk.reason) == ("True", risk)
     assert words in at_risk.message
+
+
+def test_a_promise_that_new_replicas_cannot_keep_says_for_which_jump_it_holds_and_is_no_alarm():
+    slow = ON_TIME._replace(copes_with=1.24, capacity=Capacity(startup=50.0, rebalance=12.0))
+    status = build_status(outcome(slow), LagPolicyStatus())
+    kept = get(status, "AtRisk")
+    assert (kept.status, kept.reason) == ("False", "PromiseKept")
+    assert kept.message.endswith("; new replicas take 1m2s, so it holds for a jump to 1.24 times the arrivals")
+    assert status.wire()["replicas"]["copesWithJump"] == "1.24"
+    quick = build_status(outcome(slow._replace(capacity=Capacity(startup=30.0, rebalance=12.0))), LagPolicyStatus())
+    assert get(quick, "AtRisk").message == "the oldest waiting record is 4s old, within the promise of 1m"
 
 
 def test_words_of_a_newer_version_are_kept_where_nothing_new_is_said():
@@ -198,7 +217,7 @@ def test_only_the_last_changes_are_remembered():
 def test_a_decision_that_repeats_itself_keeps_its_time():
     times = []
     status = LagPolicyStatus()
-    for now, decision in [(10.0, ON_TIME), (20.0, replace(ON_TIME, message="other numbers")), (30.0, SURGE)]:
+    for now, decision in [(10.0, ON_TIME), (20.0, ON_TIME._replace(said="other numbers")), (30.0, SURGE)]:
         status = build_status(outcome(decision, now=now), status)
         assert status.last_decision
         times.append(status.last_decision.time.timestamp())
@@ -213,7 +232,7 @@ def test_memory_is_kept_until_there_is_a_new_one():
 def test_what_it_builds_the_schema_takes():
     long = "x" * 5000
     made = outcome(
-        replace(SURGE, message=long, backlog=Backlog(lag=1, age=1e12, drain_time=-1.0)),
+        SURGE._replace(said=long, backlog=Backlog(lag=1, age=1e12, drain_time=-1.0)),
         scaled=scaled_to(5),
         objection=Objection(Reason.FORBIDDEN, long),
     )
@@ -225,7 +244,7 @@ def test_what_it_builds_the_schema_takes():
 
 
 def status_with(now: float = 1000.0, **backlog: float) -> LagPolicyStatus:
-    decision = replace(ON_TIME, backlog=replace(ON_TIME.backlog, **backlog))
+    decision = ON_TIME._replace(backlog=ON_TIME.backlog._replace(**backlog))
     return build_status(outcome(decision, now=now), LagPolicyStatus())
 
 
@@ -241,9 +260,9 @@ def test_no_write_only_to_say_still_here():
     "made",
     [
         outcome(SURGE),
-        outcome(replace(ON_TIME, reason=Reason.DRAINING)),
-        outcome(replace(ON_TIME, at_risk=Reason.PROMISE_BROKEN)),
-        outcome(replace(ON_TIME, limited_by=Reason.MAX_REPLICAS)),
+        outcome(ON_TIME._replace(reason=Reason.DRAINING)),
+        outcome(ON_TIME._replace(at_risk=Reason.PROMISE_BROKEN)),
+        outcome(ON_TIME._replace(limited_by=Reason.MAX_REPLICAS)),
         outcome(replicas=3),
     ],
     ids=["desired", "reason", "condition", "limit", "current"],
@@ -262,6 +281,37 @@ def test_numbers_that_changed_a_lot_wait_ten_seconds_and_others_a_minute():
 
 def test_small_numbers_may_double_without_a_fuss():
     assert worth(status_with(lag=10, age=1.0), status_with(lag=40, age=4.0), NUMBERS_AFTER) is Worth.NOTHING
+
+
+def hot(partition: int, rate: float) -> Hot:
+    return Hot("points", partition, rate, 100.0, 4210, f"points/{partition} gets {rate}/s")
+
+
+def test_hot_partitions_are_shown_with_their_numbers():
+    status = build_status(outcome(ON_TIME._replace(need=20, hot=(hot(7, 180.0),))), LagPolicyStatus())
+    [shown] = status.wire()["partitions"]["hot"]
+    assert shown == {
+        "topic": "points",
+        "partition": 7,
+        "arrivalRate": "180",
+        "perConsumer": "100",
+        "lag": 4210,
+        "message": "points/7 gets 180.0/s",
+    }
+    assert get(status, "PartitionBound").message.endswith("the need is 20; hot, whatever the others do: points/7")
+    assert LagPolicyStatus.parse(status.wire()) == status
+
+
+def test_only_which_partitions_are_hot_is_written_at_once():
+    def showing(*found: Hot) -> LagPolicyStatus:
+        return build_status(outcome(ON_TIME._replace(hot=found)), LagPolicyStatus())
+
+    one = showing(hot(7, 180.0))
+    assert worth(showing(), one, since=0.1) is Worth.AT_ONCE
+    assert worth(one, showing(), since=0.1) is Worth.AT_ONCE
+    assert worth(one, showing(hot(7, 900.0)), since=NUMBERS_AFTER) is Worth.NOTHING
+    assert worth(one, showing(hot(7, 900.0)), since=HEARTBEAT_AFTER) is Worth.ROUTINE
+    assert worth(showing(hot(7, 1.0), hot(8, 2.0)), showing(hot(8, 2.0), hot(7, 1.0)), since=0.1) is Worth.NOTHING
 
 
 # Events
@@ -290,7 +340,7 @@ def test_each_change_of_the_replicas_is_told():
 
 def test_trouble_is_a_warning_and_its_end_is_news():
     well = build_status(outcome(), LagPolicyStatus())
-    broken = outcome(replace(ON_TIME, at_risk=Reason.PROMISE_BROKEN))
+    broken = outcome(ON_TIME._replace(at_risk=Reason.PROMISE_BROKEN))
     assert told(well, broken) == [("Warning", "PromiseBroken")]
     assert told(build_status(broken, well), outcome()) == [("Normal", "PromiseKept")]
     error = ReadingError(Reason.READING_FAILED, "no answer", 0.0)
@@ -300,14 +350,33 @@ def test_trouble_is_a_warning_and_its_end_is_news():
 
 def test_a_pause_is_news_and_a_quiet_group_at_its_minimum_is_none():
     well = build_status(outcome(), LagPolicyStatus())
-    assert told(well, outcome(replace(ON_TIME, reason=Reason.PAUSED))) == [("Normal", "Paused")]
-    assert told(well, outcome(replace(ON_TIME, need=0, desired=1, limited_by=Reason.MIN_REPLICAS))) == []
+    assert told(well, outcome(ON_TIME._replace(reason=Reason.PAUSED))) == [("Normal", "Paused")]
+    assert told(well, outcome(ON_TIME._replace(need=0, desired=1, limited_by=Reason.MIN_REPLICAS))) == []
 
 
 def test_too_few_partitions_are_told_once_not_twice():
     well = build_status(outcome(), LagPolicyStatus())
-    bound = replace(ON_TIME, need=20, desired=12, limited_by=Reason.PARTITIONS)
+    bound = ON_TIME._replace(need=20, desired=12, limited_by=Reason.PARTITIONS)
     assert told(well, outcome(bound)) == [("Warning", "Partitions")]
+
+
+def test_partitions_that_are_enough_again_are_told_once_and_only_after_they_were_too_few():
+    assert told(LagPolicyStatus(), outcome()) == [("Normal", "Ready")]
+    bound = build_status(outcome(ON_TIME._replace(need=20)), LagPolicyStatus())
+    assert told(bound, outcome()) == [("Normal", "WithinLimits")]
+    hold = outcome(Decision(None, Reason.REBALANCING, "wait"))
+    assert told(bound, hold) == []  # which says nothing about it
+    assert told(build_status(hold, bound), outcome()) == [("Normal", "WithinLimits")]
+    assert told(build_status(outcome(), bound), outcome(ON_TIME._replace(need=3))) == []
+
+
+def test_a_need_that_was_above_the_ceiling_a_moment_ago_is_not_over():
+    bound = build_status(outcome(ON_TIME._replace(need=20)), LagPolicyStatus())
+    still = outcome(ON_TIME._replace(bound=True))
+    assert told(bound, still) == []
+    assert get(build_status(still, bound), "PartitionBound").message == (
+        "12 partitions can employ 12 replicas, the need is 2; it was above that in the last minutes"
+    )
 
 
 def test_a_message_is_cut_within_bytes_and_never_within_a_character():

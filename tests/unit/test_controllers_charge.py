@@ -1,17 +1,18 @@
 """What is remembered of a policy from cycle to cycle, as a time line."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.unit.controllers_world import DEPLOYMENTS, Watching, body, policy
-from tidegate.api import LagPolicy, Reason
+from tidegate.api import Execution, LagPolicy, Metadata, PartitionProposal, PartitionProposalStatus, Reason
+from tidegate.cluster.times import moment
 from tidegate.cluster.workloads import Workload, not_found
 from tidegate.controllers.charge import DESCRIBED_FOR, REFUSED_FOR, Charge, newest, observe
 from tidegate.controllers.shelf import Name
 from tidegate.controllers.world import PODS, POLICIES
 from tidegate.engine import GroupState, Memory, Objection, Observation, Reading
+from tidegate.engine.timing import Times
 
 NOW = 1_800_000_000.0
 READING = Reading({}, {}, NOW, NOW, GroupState.STABLE)
@@ -147,10 +148,10 @@ def test_the_group_is_described_until_it_is_stable_and_was_scaled_and_again_when
 
 
 def test_a_policy_is_taken_over_with_what_was_learned():
-    memory = Memory(startups=(12.0,), pauses=(3.0,))
+    memory = Memory(times=Times(startups=(12.0,), joins=(3.0,)))
     care = Care(status={"memory": memory.dump()})
-    assert care.charge.memory.startups == (12.0,)
-    assert care.charge.memory.pauses == (3.0,)
+    assert care.charge.memory.times.startups == (12.0,)
+    assert care.charge.memory.times.joins == (3.0,)
 
 
 def test_a_memory_that_somebody_spoiled_is_an_empty_one():
@@ -158,8 +159,8 @@ def test_a_memory_that_somebody_spoiled_is_an_empty_one():
 
 
 def test_an_edit_of_the_source_keeps_what_was_learned_and_drops_the_history():
-    care = Care(status={"memory": Memory(startups=(12.0,)).dump()})
-    care.charge.memory = replace(care.charge.memory, reset_at=NOW)  # stands for all that is volatile
+    care = Care(status={"memory": Memory(times=Times(startups=(12.0,))).dump()})
+    care.charge.memory = care.charge.memory._replace(reset_at=NOW)  # stands for all that is volatile
     care.watching.see(POLICIES, policy(spec={"replicas": {"max": 9}}))
     care.charge.obey(care.policy.spec)
     assert care.charge.memory.reset_at == NOW
@@ -167,7 +168,7 @@ def test_an_edit_of_the_source_keeps_what_was_learned_and_drops_the_history():
     care.watching.see(POLICIES, policy(spec={"source": source}))
     care.charge.obey(care.policy.spec)
     assert care.charge.memory.reset_at is None
-    assert care.charge.memory.startups == (12.0,)
+    assert care.charge.memory.times.startups == (12.0,)
 
 
 def test_an_edit_ends_a_refusal(care: Care):
@@ -175,3 +176,21 @@ def test_an_edit_ends_a_refusal(care: Care):
     care.watching.see(POLICIES, policy(spec={"replicas": {"max": 9}}))
     care.charge.obey(care.policy.spec)
     assert care.look(NOW + 1).objection is None
+
+
+def test_while_an_increase_is_under_way_nothing_else_scales_and_its_own_writes_are_nobodys_overwrite(care: Care):
+    care.look()
+    care.charge.wrote(care.seen())
+    meta = {"name": "points-6-to-12", "namespace": "shop", "uid": "p"}
+    care.charge.executing = PartitionProposal.model_construct(
+        metadata=Metadata(**meta), status=PartitionProposalStatus(execution=Execution(step="Paused", since=moment(NOW)))
+    )
+    for version in range(101, 108):
+        care.target(replicas=version % 2, version=version)
+        observation = care.look()
+        assert observation.objection
+        assert observation.objection.reason is Reason.REPARTITIONING
+        assert "points-6-to-12 is being carried out (step Paused)" in observation.objection.message
+    care.charge.executing = None
+    assert care.look().objection is None
+    assert care.charge.contention.overwrites == ()

@@ -13,10 +13,13 @@ from tidegate.api import ConnectionKind, LagPolicyStatus, Reason, Resource
 from tidegate.cluster.conditions import find
 from tidegate.cluster.discovery import Discovery
 from tidegate.cluster.events import Event
+from tidegate.cluster.flags import FlagStore
 from tidegate.controllers import connections, cycle
 from tidegate.controllers.charge import Charge
 from tidegate.controllers.cycle import ReadingLoop
+from tidegate.controllers.execution import execute
 from tidegate.controllers.health import Pulses
+from tidegate.controllers.proposals import Proposals
 from tidegate.controllers.services import Services
 from tidegate.controllers.settings import Settings
 from tidegate.controllers.world import CONNECTIONS, POLICIES
@@ -85,6 +88,8 @@ class Stage:
             world=self.watching.world,
             pulses=Pulses(),
             settings=Settings(period=60),
+            proposals=Proposals(execute),
+            flags=FlagStore(api),
             clock=lambda: NOW,
         )
         self.charges: dict[str, Charge] = {}
@@ -122,10 +127,10 @@ async def test_all_policies_of_a_connection_are_read_at_once_and_each_is_told_it
 async def test_a_policy_that_breaks_says_so_and_stops_no_other(stage: Stage, monkeypatch: pytest.MonkeyPatch):
     real = cycle.tend
 
-    async def breaks_on_two(services: Any, charge: Any, policy: Any, reading: Any) -> None:
+    async def breaks_on_two(client: Any, charge: Any, policy: Any, reading: Any) -> None:
         if policy.metadata.name == "two":
             raise ZeroDivisionError("two")
-        await real(services, charge, policy, reading)
+        await real(client, charge, policy, reading)
 
     monkeypatch.setattr(cycle, "tend", breaks_on_two)
     stage.connect()

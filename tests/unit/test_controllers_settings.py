@@ -17,6 +17,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_with_nothing_said_all_namespaces_are_served_every_five_seconds():
     settings = Settings()
     assert (settings.namespaces, settings.period, settings.listen) == ((), 5.0, Address("", 8080))
+    assert (settings.ofrep_listen, settings.ofrep_token_file) == (None, None)
 
 
 def test_the_environment_sets_and_flags_go_before_it(monkeypatch: pytest.MonkeyPatch):
@@ -48,6 +49,7 @@ def test_what_is_not_an_address_is_refused_with_an_example(text: str):
     [
         (["--period", "0"], {}, "--period: "),
         (["--listen", "8080"], {}, "--listen: '8080' is not an address"),
+        (["--ofrep-listen", "8016"], {}, "--ofrep-listen: '8016' is not an address"),
         (["-n", "Shop"], {}, "--namespace: "),
         ([], {"TIDEGATE_PERIOD": "often"}, "TIDEGATE_PERIOD: "),
         ([], {"TIDEGATE_LOG_LEVEL": "loud"}, "TIDEGATE_LOG_LEVEL: "),

@@ -208,11 +208,18 @@ def test_a_persons_pause_is_told_before_anything_else():
 def test_limits_are_obeyed_without_knowing_the_backlog_but_not_without_a_reading():
     line = Line(spec(least=3, most=5), replicas=1)
     assert line.look(ReadingError(Reason.READING_FAILED, "refused", T0)).replicas is None
-    raised = line.see({0: (0, None, 100)})
+    unknown = dict.fromkeys(range(6), (0, None, 100))
+    raised = line.see(unknown)
     assert (raised.replicas, raised.reason) == (3, Reason.MIN_REPLICAS)
     line.replicas = 9
-    lowered = line.see({0: (0, None, 100)})
+    lowered = line.see(unknown)
     assert (lowered.replicas, lowered.reason) == (5, Reason.MAX_REPLICAS)
+
+
+def test_what_is_above_the_maximum_is_brought_to_what_can_own_a_partition():
+    lowered = Line(spec(most=5), replicas=9).see(dict.fromkeys(range(4), (0, 0, 0)))
+    assert (lowered.replicas, lowered.reason) == (4, Reason.MAX_REPLICAS)
+    assert lowered.message == "9 → 4 replicas: spec.replicas.max is 5, 4 partitions feed at most 4 replicas"
 
 
 def test_dry_run_decides_in_full_and_says_that_it_is_only_a_wish():
@@ -274,3 +281,11 @@ def test_a_target_of_another_size_than_its_pods_is_no_error():
     line = Line(POLICY, replicas=0)
     line.see({0: (0, 0, 10)}, target=Target(0, pods(3)))
     assert line.last.replicas == 1
+
+
+def test_in_a_surge_nothing_is_taken_away_that_a_person_asked_for_beyond_the_ceiling():
+    line = Line(spec(most=16, recordsPerSecond=100), replicas=15)
+    for second in range(0, 60, 5):
+        seen = line.see(dict.fromkeys(range(12), (0, 50 * second, 200 * second)))
+        assert seen.replicas is None
+    assert seen.limited_by is Reason.PARTITIONS

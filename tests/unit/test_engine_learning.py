@@ -35,7 +35,7 @@ def test_a_declared_capacity_that_is_not_there_gives_way_to_what_is_measured():
 
 
 def test_a_capacity_that_halves_is_learned_and_answered():
-    world = World(arrivals=lambda t: 330, replicas=4, max_age=60)
+    world = World(arrivals=lambda t: 390, replicas=4, max_age=60)
     world.memory = Memory.load('{"v":1,"capacities":[["v1",100,true]]}')
     world.run(spec("60s", most=12), 120)
     assert not world.changes
@@ -116,4 +116,22 @@ def test_replicas_that_idle_are_taken_back_step_by_step():
     world = World(arrivals=lambda t: 30, replicas=6, max_age=30)
     world.run(spec("30s", most=12), 900)
     assert changes(world) == [(6, 4), (4, 3), (3, 2), (2, 1)]
+    assert world.late_share == 0
+
+
+def test_a_rebalance_of_the_same_members_is_no_measure_of_what_a_change_costs():
+    world = World(arrivals=lambda t: 150, replicas=4)
+    policy = spec("60s", least=4, most=4, recordsPerSecond=100)
+    world.run(policy, 60)
+    world.stopped_until = world.now + 90
+    world.run(policy, 180)
+    assert world.memory.times.joins == world.memory.times.leaves == ()
+
+
+def test_one_order_that_joined_slowly_does_not_forbid_to_scale_in_for_ever():
+    """Members that leave stop the group once, so as long as none left the shortest pause counts, not the usual one."""
+    world = World(arrivals=lambda t: 150, replicas=12, max_age=60)
+    world.memory = Memory.load('{"v":1,"capacities":[["v1",100,true]],"startups":[5],"joins":[5,28,64]}')
+    world.run(spec("60s", most=12), 900)
+    assert world.replicas < 12
     assert world.late_share == 0

@@ -5,11 +5,27 @@ from collections import defaultdict
 import pytest
 
 from demo.shop.ledger import Ledger, Posting
+from demo.shop.levels import Change, Ladder
 from demo.shop.message import Deduction
 from demo.shop.producer import Produced
-from demo.shop.summary import Account, Load, Scale, account, ages, reaction, replica_seconds, summarise
+from demo.shop.summary import (
+    Account,
+    Decided,
+    Growth,
+    Load,
+    Scale,
+    account,
+    ages,
+    growth,
+    reaction,
+    replica_seconds,
+    summarise,
+)
 
 PROMISE = 30.0
+GREW = Growth(4, 8, proposed_at=60.0, approved_at=64.5, increased_at=66.0)
+STEPS = [(60.0, 0, 1), (70.0, 1, 2), (90.0, 2, 1), (110.0, 1, 0)]
+UP_AND_DOWN = Ladder(tuple(Change(at, before, level, "", "", "") for at, before, level in STEPS))
 ORDERS = [
     Produced(Deduction("a", "ann", 5), at=100.0),
     Produced(Deduction("b", "bob", 7), at=101.0),
@@ -33,7 +49,9 @@ def figures(*postings: Posting, shown: dict[str, int] | None = None) -> Account:
 
 
 def failures(found: Account) -> list[str]:
-    return summarise(found, len(ORDERS), PROMISE, [Scale(100.0, 1)], [], 110.0).failures()
+    return summarise(
+        found, len(ORDERS), PROMISE, [Scale(100.0, 1), Scale(105.0, 5)], [], GREW, UP_AND_DOWN, 110.0
+    ).failures()
 
 
 def test_a_whole_ledger_has_nothing_to_complain_about():
@@ -74,15 +92,31 @@ def test_late_is_later_than_the_promise_after_the_order():
 
 
 def test_a_run_that_produced_nothing_is_no_success():
-    nothing = summarise(account([], [], {}, PROMISE), 0, PROMISE, [Scale(100.0, 1)], [], 110.0)
+    nothing = summarise(account([], [], {}, PROMISE), 0, PROMISE, [Scale(100.0, 5)], [], GREW, UP_AND_DOWN, 110.0)
     assert nothing.failures() == ["nothing was produced"]
 
 
 def test_replicas_are_paid_from_the_moment_they_are_asked_for():
     scales = [Scale(100.0, 1), Scale(110.0, 4), Scale(130.0, 2)]
     assert replica_seconds(scales, 100.0, 140.0) == 10 * 1 + 20 * 4 + 10 * 2
-    found = summarise(account([], [], {}, PROMISE), 0, PROMISE, scales, [], 140.0)
+    found = summarise(account([], [], {}, PROMISE), 0, PROMISE, scales, [], GREW, UP_AND_DOWN, 140.0)
     assert (found.replicas_start, found.replicas_peak, found.replicas_end, found.scale_events) == (1, 4, 2, 2)
+
+
+def test_the_story_of_the_partitions_is_told_in_seconds_of_the_play():
+    looks = [(100.0, 4), (160.0, 4), (166.0, 8), (200.0, 8)]
+    assert growth(looks, Decided(160.0, 164.5), start=100.0) == GREW
+    assert GREW.words() == "4 → 8: proposed at 1:00, approved at 1:04, there at 1:06"
+    assert growth(looks[:2], Decided(), start=100.0).words() == "4 → 4: no proposal"
+
+
+def test_a_topic_that_did_not_grow_and_a_fleet_within_the_old_ceiling_are_no_success():
+    whole = account(ORDERS, list(map(posted, ORDERS)), balances(*map(posted, ORDERS)), PROMISE)
+    stayed = summarise(whole, len(ORDERS), PROMISE, [Scale(100.0, 4)], [], Growth(4, 4), UP_AND_DOWN, 110.0)
+    assert stayed.failures() == [
+        "the topic has no more partitions than before",
+        "4 replicas are no more than there were partitions",
+    ]
 
 
 def test_the_reaction_counts_from_the_first_look_of_the_surge_that_led_to_it():

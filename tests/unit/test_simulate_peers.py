@@ -10,7 +10,6 @@ from tidegate.engine.observation import GroupState, Observation, Offsets, Partit
 from tidegate.simulate.fluid import FluidWorld
 from tidegate.simulate.outcome import outcome
 from tidegate.simulate.peers import (
-    Behavior,
     Flink,
     FlinkSettings,
     Hpa,
@@ -18,6 +17,7 @@ from tidegate.simulate.peers import (
     Static,
     brandwatch,
     flink,
+    hpa_behavior,
     numaflow,
     static_peak,
 )
@@ -31,7 +31,7 @@ def view(now: float, lag: int, replicas: int, partitions: int = 24) -> View:
     offsets = {PartitionId("t", p): Offsets(0, 0, n := (lag + p) // partitions, n) for p in range(partitions)}
     pods = tuple(Pod(f"p{i}", 0.0, 1.0, "v1") for i in range(replicas))
     reading = Reading(offsets, {"t": "id"}, now, now, GroupState.STABLE)
-    return View(now, Observation(reading, Target(replicas, pods)), 1.0)
+    return View(now, lambda: Observation(reading, Target(replicas, pods)), 1.0)
 
 
 def replicas_after(keda: Keda, lag: int, replicas: int, syncs: int, partitions: int = 24) -> int:
@@ -69,7 +69,7 @@ def test_the_older_path_doubles_at_each_sync_and_falls_in_one_jump():
 
 
 def test_with_a_behavior_the_first_step_from_one_is_five():
-    hpa = Hpa(1, 100, Behavior())
+    hpa = Hpa(1, 100, hpa_behavior())
     replicas, seen = 1, []
     for sync in range(5):
         replicas = hpa.sync(15.0 * sync, replicas, 1000.0, 10.0)
@@ -78,14 +78,14 @@ def test_with_a_behavior_the_first_step_from_one_is_five():
 
 
 def test_two_syncs_within_one_period_share_its_limit():
-    hpa = Hpa(1, 100, Behavior())
+    hpa = Hpa(1, 100, hpa_behavior())
     assert hpa.sync(0.0, 1, 1000.0, 10.0) == 5
     assert hpa.sync(10.0, 5, 1000.0, 10.0) == 5
     assert hpa.sync(15.0, 5, 1000.0, 10.0) == 10  # events count that are strictly newer than 15 s
 
 
 def test_a_shorter_down_window_is_the_users_to_set():
-    hpa = Hpa(1, 100, Behavior(down_window=60.0))
+    hpa = Hpa(1, 100, hpa_behavior(down_window=60))
     assert hpa.sync(0.0, 8, 80.0, 10.0) == 8
     assert hpa.sync(60.0, 8, 0.0, 10.0) == 8
     assert hpa.sync(75.0, 8, 0.0, 10.0) == 1

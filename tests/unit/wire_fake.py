@@ -48,13 +48,14 @@ REQUESTS = {
         DescribeGroupsRequest,
     )
 }
+LATEST = -1  # as a timestamp
 MODERN = {18: 3, 3: 12, 10: 4, 9: 8, 2: 7, 16: 4, 15: 5}  # newest version by key
 OLD = {18: 2, 3: 8, 10: 2, 9: 5, 2: 5, 16: 2, 15: 4}  # Kafka 2.3: a group a request, no states, no topic ids
 
 
 @dataclass
 class FakeTopic:
-    """`leaders` and `ends` by partition; a log starts at 0."""
+    """`leaders` and `ends` by partition; a log starts at 0, and all of its records are new."""
 
     leaders: list[int]
     ends: list[int]
@@ -84,9 +85,11 @@ class FakeKafka:
         self.left_out: set[tuple[str, str, int]] = set()  # (request, topic, partition) that an answer leaves out
         self.list_errors: dict[int, int] = {}  # by broker
         self.offset_errors: dict[tuple[str, int], deque[int]] = defaultdict(deque)  # by partition, one an answer
+        self.past_error, self.past_delay = 0, 0.0  # of each partition and answer about a time; seconds
         self.delays: dict[int, float] = {}  # seconds, by broker: how long it thinks about each OffsetFetch
         self.throttle = 0  # milliseconds that an answer to OffsetFetch asks the client to be silent for
         self.drops: deque[str] = deque()  # requests that are answered by hanging up, once each
+        self.then: dict[str, Callable[[], None]] = {}  # what happens after the next answer to a request
         self.asked: list[tuple[int, str]] = []  # every request: broker and name
         self.connections = 0
         self.brokers = [FakeBroker(self, number) for number in range(brokers)]
@@ -160,6 +163,7 @@ class FakeBroker:
             self.kafka.drops.remove(kind.__name__.removesuffix("Request"))
             return None
         answer = ANSWERS[key](self.kafka, self.number, request, version)
+        self.kafka.then.pop(kind.__name__.removesuffix("Request"), lambda: None)()
         answer.with_header(correlation_id=request.header.correlation_id)
         encoded: bytes = answer.encode(header=True, framed=True)
         return encoded
@@ -315,9 +319,13 @@ def _list_offsets(kafka: FakeKafka, broker: int, request: Any, version: int) -> 
     def answer(topic: str, asked: Any) -> Any:
         errors = kafka.offset_errors[topic, asked.partition_index]
         error = errors.popleft() if errors else 0
+        if asked.timestamp >= 0:
+            error = kafka.past_error
         if kafka.topics[topic].leaders[asked.partition_index] != broker:
             error = 6
-        end = 0 if asked.timestamp == -2 else kafka.topics[topic].ends[asked.partition_index]
+        end = 0 if asked.timestamp != LATEST else kafka.topics[topic].ends[asked.partition_index]
+        if asked.timestamp > 1000 * time.time():
+            end = -1
         return kind.ListOffsetsPartitionResponse(
             partition_index=asked.partition_index,
             error_code=error,
@@ -327,6 +335,8 @@ def _list_offsets(kafka: FakeKafka, broker: int, request: Any, version: int) -> 
             version=version,
         )
 
+    if any(asked.timestamp >= 0 for topic in request.topics for asked in topic.partitions):
+        time.sleep(kafka.past_delay)
     topics = [
         kind(
             name=topic.name,

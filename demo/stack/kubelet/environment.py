@@ -55,7 +55,7 @@ def _base(pod: Object, root: Path, stack: Path, sources: Sources) -> Environment
     host, _, port = sources.client.server.removeprefix("https://").partition(":")
     env = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONPATH": f"{CHECKOUT / 'operator'}{os.pathsep}{CHECKOUT}",  # whatever checkout the environment installed
         "PYTHONUNBUFFERED": "1",
         "LANG": "C.UTF-8",
         "HOME": str(root),

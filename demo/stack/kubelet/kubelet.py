@@ -44,7 +44,6 @@ class Kubelet:
         self._settings = settings
         self._pods: dict[str, Pod] = {}
         self._sources = Sources(client, self._source_changed)
-        self._refreshes: set[asyncio.Task[None]] = set()
 
     def container(self, namespace: str, pod: str, name: str) -> Container | None:
         """A container of a pod that is here."""
@@ -93,12 +92,11 @@ class Kubelet:
     def _source_changed(self, kind: str, namespace: str, name: str) -> None:
         for pod in self._pods.values():
             if pod.object["metadata"]["namespace"] == namespace and pod.volumes.refers_to(kind, name):
-                task = asyncio.create_task(pod.refresh())
-                self._refreshes.add(task)
-                task.add_done_callback(self._refreshes.discard)
+                pod.outdated()
 
     async def _renew_tokens(self) -> None:
         while True:
             await asyncio.sleep(TOKENS_CHECKED)
-            for pod in [pod for pod in self._pods.values() if pod.volumes.has_tokens()]:
-                await pod.refresh()
+            for pod in self._pods.values():
+                if pod.volumes.has_tokens():
+                    pod.outdated()

@@ -1,7 +1,6 @@
 """One pod: from bound to gone."""
 
 import asyncio
-import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -16,6 +15,10 @@ from demo.stack.kubelet.volumes import Volumes
 
 START_DELAY = "tidegate.dev/start-delay"
 """Pod annotation: how long its containers take to start (image pull, boot), as a duration such as `8s`."""
+
+SYNC_PERIOD = 2.0
+"""Seconds between two looks of a pod at what its volumes are made of: that late, at most, a change of a ConfigMap is
+projected. The real kubelet's `syncFrequency` is 60 (and its pods take up to half as long again)."""
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,9 @@ class Pod:
         )
         self._life = asyncio.create_task(self._live())
         self._reporting = asyncio.create_task(self._report())
+        self._syncing: asyncio.Task[None] | None = None
         self._deletion: asyncio.Task[None] | None = None
+        self._outdated = False
 
     def seen(self, pod: Object) -> None:
         """Its object changed: begin to end it if it is being deleted."""
@@ -54,23 +59,34 @@ class Pod:
 
     def gone(self) -> None:
         """Its object is gone: whatever still runs is ended at once."""
-        for task in (self._life, self._reporting, self._deletion):
+        for task in (self._life, self._reporting, self._syncing, self._deletion):
             if task is not None:
                 task.cancel()
         for container in (*self.inits, *self.containers):
             container.kill()
         shutil.rmtree(self.sandbox, ignore_errors=True)
 
-    async def refresh(self) -> None:
-        """Bring the volumes up to date; what is missing now is left as it was."""
-        with contextlib.suppress(*TROUBLE):
-            await self.volumes.update()
+    def outdated(self) -> None:
+        """What its volumes are made of has changed: they are written anew at its next sync."""
+        self._outdated = True
+
+    async def _sync(self) -> None:
+        """What is missing now is left as it was, and tried again."""
+        while True:
+            await asyncio.sleep(SYNC_PERIOD)
+            if self._outdated:
+                self._outdated = False  # a change while it is read counts for the next sync
+                try:
+                    await self.volumes.update()
+                except TROUBLE:
+                    self._outdated = True
 
     async def _live(self) -> None:
         self._change.set()
         await asyncio.sleep(self._start_delay)
         if not await self._volumes_ready():
             return
+        self._syncing = asyncio.create_task(self._sync())
         policy = self.object["spec"].get("restartPolicy", "Always")
         for init in self.inits:
             await init.run("Never" if policy == "Never" else "OnFailure")

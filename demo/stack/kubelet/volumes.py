@@ -2,7 +2,7 @@
 
 A volume's files lie in a folder of their own that the link `..data` names; each file's name is a link through
 `..data`. An update writes a new folder and moves `..data` to it in one step, so a reader sees the old files or the new
-ones, as with the real kubelet.
+ones, as with the real kubelet. And as there, what is mounted by `subPath` stays as it was when the pod started.
 """
 
 import itertools
@@ -121,10 +121,14 @@ class Volumes:
         self._written[name] = data
 
     def _mount(self, mount: Object) -> None:
-        target = self._folder / mount["name"] / mount.get("subPath", "")
-        link = self.root / mount["mountPath"].lstrip("/")
-        link.parent.mkdir(parents=True, exist_ok=True)
-        _link(link, target)
+        volume = self._folder / mount["name"]
+        target = volume / mount.get("subPath", "")
+        place = self.root / mount["mountPath"].lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if target != volume and (volume / "..data").exists():
+            _copy(target, place)
+        else:
+            _link(place, target)
 
     def _write_kubeconfig(self) -> None:
         """For clients that would look for the token at its fixed place, which a process without mounts has not."""
@@ -140,6 +144,13 @@ def _parts(volume: Object) -> list[Object]:
     if "projected" in volume:
         return list(volume["projected"].get("sources", ()))
     return [{kind: spec for kind, spec in volume.items() if kind != "name"}]
+
+
+def _copy(source: Path, to: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, to, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(source, to)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -1,5 +1,6 @@
 """The resources as users write them (group tidegate.dev/v1alpha1); `crds/` is generated from them."""
 
+from tidegate.api.behavior import Behavior, PolicyType, ScalingPolicy, ScalingRules, SelectPolicy
 from tidegate.api.connection import (
     BrokerConnection,
     BrokerConnectionSpec,
@@ -18,7 +19,19 @@ from tidegate.api.connection import (
     SecretValue,
     Tls,
 )
+from tidegate.api.degradation import (
+    FORCE_LEVEL_ANNOTATION,
+    DegradationSpec,
+    DegradationStatus,
+    FlagsKind,
+    FlagsRef,
+    Level,
+    LevelChange,
+    SwitchedFlag,
+)
 from tidegate.api.duration import Duration, format_duration, parse_duration, readable
+from tidegate.api.forcing import ForcedLevel, parse_forced_level
+from tidegate.api.hazard import Hazard, HazardName, Method
 from tidegate.api.lagpolicy import (
     CapacitySpec,
     ConnectionKind,
@@ -38,6 +51,7 @@ from tidegate.api.lagpolicy_status import (
     BacklogStatus,
     CapacityStatus,
     DecisionStatus,
+    HotPartition,
     LagPolicyStatus,
     PartitionsStatus,
     ReplicasStatus,
@@ -55,21 +69,36 @@ from tidegate.api.model import (
     Truth,
     cut,
 )
+from tidegate.api.partitionproposal import (
+    AffectedGroup,
+    Choice,
+    Evidence,
+    Execution,
+    ExecutionStep,
+    PartitionProposal,
+    PartitionProposalSpec,
+    PartitionProposalStatus,
+)
+from tidegate.api.partitions import PartitionsMode, PartitionsSpec
 from tidegate.api.pattern import topic_matches
 from tidegate.api.quantity import Rate, format_rate
 from tidegate.api.reasons import Reason
 
 __all__ = [
     "API_VERSION",
+    "FORCE_LEVEL_ANNOTATION",
     "GROUP",
     "PAUSED_ANNOTATION",
     "VERSION",
+    "AffectedGroup",
     "BacklogStatus",
+    "Behavior",
     "BrokerConnection",
     "BrokerConnectionSpec",
     "BrokerConnectionStatus",
     "CapacitySpec",
     "CapacityStatus",
+    "Choice",
     "ClientCertificate",
     "ClusterBrokerConnection",
     "ClusterBrokerConnectionSpec",
@@ -78,8 +107,19 @@ __all__ = [
     "ConnectionRef",
     "Credentials",
     "DecisionStatus",
+    "DegradationSpec",
+    "DegradationStatus",
     "Duration",
+    "Evidence",
+    "Execution",
+    "ExecutionStep",
+    "FlagsKind",
+    "FlagsRef",
+    "ForcedLevel",
+    "Hazard",
+    "HazardName",
     "HostnameVerification",
+    "HotPartition",
     "InvalidResourceError",
     "Isolation",
     "KafkaConnection",
@@ -87,14 +127,23 @@ __all__ = [
     "LagPolicy",
     "LagPolicySpec",
     "LagPolicyStatus",
+    "Level",
+    "LevelChange",
     "Mechanism",
     "Metadata",
+    "Method",
     "Mode",
     "NamespacedSecretKeyRef",
     "OAuth",
     "Objective",
     "OffsetReset",
+    "PartitionProposal",
+    "PartitionProposalSpec",
+    "PartitionProposalStatus",
+    "PartitionsMode",
+    "PartitionsSpec",
     "PartitionsStatus",
+    "PolicyType",
     "Rate",
     "Reason",
     "Replicas",
@@ -102,9 +151,13 @@ __all__ = [
     "Resource",
     "Sasl",
     "ScaleChange",
+    "ScalingPolicy",
+    "ScalingRules",
     "SecretKeyRef",
     "SecretValue",
+    "SelectPolicy",
     "Source",
+    "SwitchedFlag",
     "TargetRef",
     "Tls",
     "Truth",
@@ -112,6 +165,7 @@ __all__ = [
     "format_duration",
     "format_rate",
     "parse_duration",
+    "parse_forced_level",
     "readable",
     "topic_matches",
 ]

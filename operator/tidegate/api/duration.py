@@ -6,6 +6,7 @@ units first, no zero parts, and `0s` for nothing; anything finer than a millisec
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -26,6 +27,7 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(milliseconds=sum(int(number) * _MILLISECONDS[unit] for number, unit in parts))
 
 
+@lru_cache(maxsize=1024)
 def format_duration(value: timedelta) -> str:
     """Write a duration in its canonical form; the inverse of `parse_duration` to the millisecond."""
     left = round(value / timedelta(milliseconds=1))

@@ -6,6 +6,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, ConfigDict, Field, WrapValidator
 
 from tidegate.api import duration, quantity
+from tidegate.api.behavior import Behavior
+from tidegate.api.degradation import DegradationSpec
 from tidegate.api.duration import Duration
 from tidegate.api.lagpolicy_status import LagPolicyStatus
 from tidegate.api.model import (
@@ -20,6 +22,7 @@ from tidegate.api.model import (
     rules,
     text,
 )
+from tidegate.api.partitions import PartitionsSpec
 from tidegate.api.pattern import check_pattern
 from tidegate.api.quantity import DeclaredRate
 
@@ -238,6 +241,23 @@ class LagPolicySpec(Model):
     objective: Objective = Field(description="The promise to keep.")
     replicas: Replicas = Field(description="The limits of scaling.")
     capacity: CapacitySpec = Field(default=CapacitySpec(), description="What is known of the consumers; else learned.")
+    behavior: Behavior | None = Field(
+        default=None,
+        description=(
+            "How fast the replicas may change, in the shape of an HPA's spec.behavior. What is absent sets no limit: "
+            "Tidegate weighs by itself what a change costs. An edit of spec.replicas takes effect at once all the same."
+        ),
+    )
+    partitions: PartitionsSpec = Field(
+        default=PartitionsSpec(), description="What may be done where the topic has too few partitions for the need."
+    )
+    degradation: DegradationSpec | None = Field(
+        default=None,
+        description=(
+            "Features that may be switched off while neither replicas nor partitions can keep the promise. They come "
+            "back, exactly as they were, as soon as it is safe. Absent: none."
+        ),
+    )
     mode: Mode = Field(
         default=Mode.ACTIVE,
         description=(
@@ -262,6 +282,7 @@ class LagPolicy(Resource):
             Column("Out/s", ".status.backlog.serviceRate", "Records that are processed each second."),
             Column("Replicas", ".status.replicas.current", "Replicas the workload asks for now.", type="integer"),
             Column("Desired", ".status.replicas.desired", "Replicas it should have.", type="integer"),
+            Column("Level", ".status.degradation.level", "Features switched off: the ladder's level.", type="integer"),
             Column("Ready", '.status.conditions[?(@.type=="Ready")].status', "Whether Tidegate does its job here."),
             Column(
                 "Reason", ".status.lastDecision.reason", "Why, in one word; the sentence is in status.lastDecision."

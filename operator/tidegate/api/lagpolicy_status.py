@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tidegate.api.degradation import DegradationStatus
 from tidegate.api.duration import Duration
 from tidegate.api.model import Condition, Count, Message, Model, Word
 from tidegate.api.quantity import Rate
@@ -54,8 +55,28 @@ class ReplicasStatus(Model):
     desired: Count | None = Field(default=None, description="Replicas it should have, after limits.")
     limited_by: Word | None = Field(
         default=None,
-        description="The limit that made `desired` differ from `need`: MinReplicas, MaxReplicas or Partitions.",
+        description=(
+            "The limit that made `desired` differ from `need`: MinReplicas, MaxReplicas, Partitions or Behavior."
+        ),
     )
+    copes_with_jump: Rate | None = Field(
+        default=None,
+        description=(
+            "How many times the present arrivals may come all at once with every record still in time, given the "
+            'replicas there are and the most there may be. Example: "2.4"; below 1, what arrives now is too much.'
+        ),
+    )
+
+
+class HotPartition(Model):
+    """A partition that gets more than one consumer can do: neither replicas nor more partitions help it."""
+
+    topic: Annotated[str, Field(max_length=249)] = Field(description="The topic.")
+    partition: Count = Field(description="The number of the partition.")
+    arrival_rate: Rate = Field(description="Records a second that arrive there.")
+    per_consumer: Rate | None = Field(default=None, description="Records a second that its one consumer can do.")
+    lag: Count | None = Field(default=None, description="Records that wait there.")
+    message: Message = Field(description="What that means, and how large the share of a single key would have to be.")
 
 
 class PartitionsStatus(Model):
@@ -63,6 +84,18 @@ class PartitionsStatus(Model):
 
     count: Count | None = Field(default=None, description="Partitions of the topics that count.")
     ceiling: Count | None = Field(default=None, description="The most replicas that can own a partition.")
+    proposal: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None,
+        description=(
+            "The PartitionProposal that is open for one of the topics; namespace/name where another policy's namespace "
+            "has it."
+        ),
+    )
+    hot: Annotated[tuple[HotPartition, ...], Field(max_length=5)] = Field(
+        default=(),
+        description="The hottest partitions that get more than one consumer can do.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
 
 
 class DecisionStatus(Model):
@@ -94,7 +127,8 @@ class LagPolicyStatus(Model):
         description=(
             "Ready (Tidegate does its job here), Observing (readings are fresh and whole), ScalingLimited (a limit of "
             "this policy keeps the replicas from the need), PartitionBound (too few partitions for the need), AtRisk "
-            "(the promise is broken or about to be, or retention deletes waiting records)."
+            "(the promise is broken or about to be, or retention deletes waiting records), and with spec.degradation "
+            "Degraded (features are off) and FlagDrift (somebody else changed a flag of the ladder meanwhile)."
         ),
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
@@ -103,6 +137,9 @@ class LagPolicyStatus(Model):
     replicas: ReplicasStatus = Field(default=ReplicasStatus(), description="The replicas there are and those wanted.")
     partitions: PartitionsStatus = Field(
         default=PartitionsStatus(), description="The partitions that bound the replicas."
+    )
+    degradation: DegradationStatus | None = Field(
+        default=None, description="Where the degradation ladder stands; absent without spec.degradation."
     )
     last_decision: DecisionStatus | None = Field(default=None, description="The last decision and why.")
     history: Annotated[tuple[ScaleChange, ...], Field(max_length=20)] = Field(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.alias_generators import to_camel
@@ -60,9 +60,31 @@ def cut(message: str) -> str:
     return message if len(message) <= 1024 else message[:1021] + "..."
 
 
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules of a model or field: (expression, message) pairs; messages name the field and what would be right."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+class Rule(NamedTuple):
+    """A CEL rule that the API server checks: its message names the field and what would be right.
+
+    `said` is a CEL expression that says the same with what is there, `field` the path of the field to blame where it is
+    not the one that has the rule. A rule with `oldSelf` judges changes alone; with `created` it judges a creation too,
+    where `oldSelf` has no value.
+    """
+
+    rule: str
+    message: str
+    said: str = ""
+    field: str = ""
+    created: bool = False
+
+    def wire(self) -> dict[str, Any]:
+        """As it stands in a CustomResourceDefinition."""
+        said = {"messageExpression": self.said} if self.said else {}
+        field = {"fieldPath": f".{self.field}"} if self.field else {}
+        created = {"optionalOldSelf": True} if self.created else {}
+        return {"rule": self.rule, "message": self.message, **said, **field, **created}
+
+
+def rules(*each: Rule | tuple[str, str]) -> dict[str, Any]:
+    """CEL rules of a model or field: Rules, or (expression, message) pairs."""
+    return {"x-kubernetes-validations": [Rule(*rule).wire() for rule in each]}
 
 
 def matches(pattern: str, also: str = "") -> str:
@@ -94,6 +116,14 @@ def forgetful(status: Any, read: ValidatorFunctionWrapHandler) -> Any:
         return read({})
 
 
+class OwnerReference(Model):
+    """An object that this one goes with when it is deleted."""
+
+    kind: str
+    name: str
+    uid: str
+
+
 class Metadata(Model):
     """The part of an object's metadata that Tidegate reads."""
 
@@ -106,6 +136,8 @@ class Metadata(Model):
     deletion_timestamp: datetime | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
+    owner_references: tuple[OwnerReference, ...] = ()
 
 
 class Truth(StrEnum):
@@ -151,9 +183,10 @@ class ResourceNames:
 
 
 class Resource(Model):
-    """A whole object as the API server holds it."""
+    """A whole object as the API server holds it. `checks` are rules about all of it: spec and status."""
 
     names: ClassVar[ResourceNames]
+    checks: ClassVar[tuple[Rule, ...]] = ()
 
     api_version: str = API_VERSION
     kind: str

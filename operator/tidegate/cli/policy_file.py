@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tidegate.api import LagPolicy
+from tidegate.api import Behavior, LagPolicy, SelectPolicy
 from tidegate.api.model import InvalidResourceError
 
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(hours=24)
@@ -52,5 +52,11 @@ def _broken_rules(policy: LagPolicy) -> Iterator[str]:
         yield "spec.replicas.min must not be above spec.replicas.max"
     if spec.capacity.records_per_second == 0:
         yield "spec.capacity.recordsPerSecond must be above 0, and in quotes if not whole: 120 or '0.5'"
+    behavior = spec.behavior or Behavior()
+    for direction, limits in (("scaleUp", behavior.scale_up), ("scaleDown", behavior.scale_down)):
+        if limits.select_policy is SelectPolicy.MIN and not limits.policies:
+            yield f"spec.behavior.{direction}.selectPolicy: Min chooses among policies: give at least one"
+    if spec.degradation is not None and spec.degradation.highest > len(spec.degradation.levels):
+        yield "spec.degradation.maxLevel must not be above the number of levels"
     if spec.source.kafka.topics and spec.source.kafka.topic_pattern:
         yield "spec.source.kafka.topics and spec.source.kafka.topicPattern exclude each other: keep one of them"

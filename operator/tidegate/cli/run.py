@@ -12,6 +12,31 @@ from tidegate.controllers.logs import set_up
 from tidegate.controllers.operator import OperatorError, operate
 from tidegate.controllers.settings import LogFormat, LogLevel, Settings
 
+_Listen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Where /healthz and /readyz are served; no host: all interfaces, port 0: a free one (TIDEGATE_LISTEN)."
+        " Default: :8080.",
+    ),
+]
+
+_OfrepListen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Where applications may ask for their flags by OFREP (TIDEGATE_OFREP_LISTEN). Default: nowhere.",
+    ),
+]
+
+_OfrepTokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with the bearer token that they must send; several, one a line, while it is renewed"
+        " (TIDEGATE_OFREP_TOKEN_FILE). Default: none is needed."
+    ),
+]
+
 
 def run(
     namespace: Annotated[
@@ -27,14 +52,9 @@ def run(
         float | None,
         typer.Option(help="Seconds from one reading of a broker to the next, 1 to 60 (TIDEGATE_PERIOD). Default: 5."),
     ] = None,
-    listen: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Where /healthz and /readyz are served; no host: all interfaces, port 0: a free one (TIDEGATE_LISTEN)."
-            " Default: :8080.",
-        ),
-    ] = None,
+    listen: _Listen = None,
+    ofrep_listen: _OfrepListen = None,
+    ofrep_token_file: _OfrepTokenFile = None,
     log_level: Annotated[
         LogLevel | None, typer.Option(help="Least severe lines to write (TIDEGATE_LOG_LEVEL). Default: info.")
     ] = None,
@@ -61,6 +81,8 @@ def run(
         namespaces=tuple(namespace or ()),
         period=period,
         listen=listen,
+        ofrep_listen=ofrep_listen,
+        ofrep_token_file=ofrep_token_file,
         log_level=log_level,
         log_format=log_format,
         kubeconfig=kubeconfig,

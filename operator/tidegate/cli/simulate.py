@@ -40,6 +40,22 @@ def _rate(text: str) -> float:
     return rate
 
 
+class Shares(tuple[float, ...]):
+    """What each level saves; a class of its own, as a plain tuple would be an option with so many values."""
+
+    __slots__ = ()
+
+
+def _shares(text: str) -> Shares:
+    try:
+        shares = Shares(float(share) for share in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a list of shares: write one such as 0.2,0.15") from None
+    if not (all(share >= 0 for share in shares) and sum(shares) < 1):
+        raise typer.BadParameter(f"{text}: each must be 0 or more, and all together below 1, such as 0.2,0.15")
+    return shares
+
+
 def _duration(help_text: str) -> Any:
     return typer.Option(parser=_seconds, metavar="DURATION", help=help_text)
 
@@ -89,6 +105,15 @@ RebalanceFlag = Annotated[
     float | None,
     _duration("Time the group stops when its members change. Default: spec.capacity.rebalance, else 10s."),
 ]
+LevelSavesFlag = Annotated[
+    Shares | None,
+    typer.Option(
+        parser=_shares,
+        metavar="SHARES",
+        help="The share of a record's service time that each level of spec.degradation saves beyond the levels before"
+        " it, such as 0.2,0.15. Without it the ladder is left out.",
+    ),
+]
 CompareFlag = Annotated[
     str,
     typer.Option(
@@ -114,6 +139,7 @@ def simulate(
     service_rate: ServiceRateFlag = None,
     startup: StartupFlag = None,
     rebalance: RebalanceFlag = None,
+    level_saves: LevelSavesFlag = None,
     compare: CompareFlag = "keda,static,optimum",
     output: OutputFlag = Output.TABLE,
     plot: PlotFlag = None,
@@ -121,8 +147,8 @@ def simulate(
     """Backtest a policy: play the operator's own engine, and others, against recorded load.
 
     In this world whole partitions are handed out, pods take time to start, and the group stops when its members change.
-    The engine is told what the policy says and nothing else; --service-rate, --startup and --rebalance say how the
-    world really is.
+    The engine is told what the policy says and nothing else; --service-rate, --startup, --rebalance and --level-saves
+    say how the world really is.
     """
     try:
         from tidegate.cli import simulation
@@ -132,7 +158,7 @@ def simulate(
     request = simulation.Request(
         policy=policy,
         source=simulation.Source(trace, prometheus, group, since, step, match),
-        world=simulation.World(partitions, service_rate, startup, rebalance),
+        world=simulation.World(partitions, service_rate, startup, rebalance, level_saves),
         compare=tuple(name.strip() for name in compare.split(",") if name.strip()),
         plot=plot,
     )

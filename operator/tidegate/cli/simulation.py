@@ -14,7 +14,9 @@ from tidegate.api import LagPolicy
 from tidegate.api.lagpolicy import KafkaSource, Mode
 from tidegate.cli.policy_file import PolicyFileError, policy_in
 from tidegate.cli.simulation_report import Load, Report
+from tidegate.cluster.flags.sinks import propagation_of
 from tidegate.simulate.backtest import COMPARABLE, OPTIMUM, backtest, optimum_fits, unavoidable
+from tidegate.simulate.features import Features
 from tidegate.simulate.plot import page, picture
 from tidegate.simulate.prometheus import Prometheus, PrometheusError, Recorded, Span, Wanted, recorded
 from tidegate.simulate.regime import Regime
@@ -42,12 +44,16 @@ class Source(NamedTuple):
 
 
 class World(NamedTuple):
-    """What consumers and cluster are really like: records a second, seconds; None where a flag was not given."""
+    """What consumers and cluster are really like: records a second, seconds; None where a flag was not given.
+
+    `level_saves` is the share of a record's service time that each level of the ladder saves beyond those before it.
+    """
 
     partitions: int | None
     service_rate: float | None
     startup: float | None
     rebalance: float | None
+    level_saves: tuple[float, ...] | None
 
 
 class Request(NamedTuple):
@@ -68,13 +74,14 @@ def simulated(request: Request) -> Report:
     """Read, play, draw. Raises SimulationError."""
     _check(request)
     policy = _policy(request)
+    features = _features(request, policy)
     with _progress() as begin:
         load = _load(request, policy, begin)
         regime = _regime(request, policy, load)
         arrivals = _arrivals(load.trace, regime)
         notes = [*load.notes, *_notes(request, policy, load, regime, arrivals)]
         compare = [name for name in request.compare if name != OPTIMUM or optimum_fits(regime, len(arrivals))]
-        results = backtest(policy.spec, regime, arrivals, compare, begin(len(arrivals)))
+        results = backtest(policy.spec, regime, arrivals, compare, begin(len(arrivals)), features)
     report = Report(policy, load, regime, float(arrivals.sum()), results, tuple(notes))
     if request.plot:
         _draw(request.plot, report, arrivals)
@@ -154,6 +161,19 @@ def _regime(request: Request, policy: LagPolicy, load: Load) -> Regime:
     )
 
 
+def _features(request: Request, policy: LagPolicy) -> Features | None:
+    """What the ladder of the policy may switch off; None where it has none, or nobody says what that saves."""
+    degradation, saves = policy.spec.degradation, request.world.level_saves
+    if saves is None:
+        return None
+    if degradation is None:
+        raise SimulationError("--level-saves: the policy has no ladder (spec.degradation) whose levels could save")
+    if len(saves) != len(degradation.levels):
+        levels = ", ".join(level.name for level in degradation.levels)
+        raise SimulationError(f"--level-saves: {len(saves)} shares for {len(degradation.levels)} levels ({levels})")
+    return Features(saves, propagation_of(degradation.flags_ref))
+
+
 def _first(flag: float | None, declared: timedelta | None, default: float) -> float:
     if flag is not None:
         return flag
@@ -174,6 +194,7 @@ def _notes(request: Request, policy: LagPolicy, load: Load, regime: Regime, arri
     """What was assumed, and what makes the figures mean less."""
     if not (request.world.partitions or load.partitions):
         yield f"{regime.partitions} partitions are assumed, one for each consumer of spec.replicas.max (--partitions)"
+    yield from _notes_on_the_ladder(request, policy)
     if policy.spec.mode != Mode.ACTIVE:
         yield f"spec.mode is {policy.spec.mode}; played is what the policy does when Active"
     if load.trace.step > regime.tick:
@@ -187,6 +208,15 @@ def _notes(request: Request, policy: LagPolicy, load: Load, regime: Regime, arri
         yield "the optimum is left out, its search would need too much memory: take shorter load or fewer replicas"
     if OPTIMUM in request.compare and regime.least == 0:
         yield "the optimum keeps at least one replica; a policy with spec.replicas.min 0 can be cheaper"
+
+
+def _notes_on_the_ladder(request: Request, policy: LagPolicy) -> Iterator[str]:
+    if policy.spec.degradation is None:
+        return
+    if request.world.level_saves is None:
+        yield "spec.degradation is left out: what its levels save is not known (--level-saves, such as 0.2,0.15)"
+    elif request.compare:
+        yield "all others keep every feature on"
 
 
 def _draw(path: Path, report: Report, arrivals: Curve) -> None:

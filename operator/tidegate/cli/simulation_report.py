@@ -53,7 +53,8 @@ class Report:
 
     def table(self) -> str:
         """The figures in columns, and below them how each was set."""
-        rows = [list(COLUMNS), *([cell(result) for cell in COLUMNS.values()] for result in self.results)]
+        columns = COLUMNS | (LADDER if any(result.run.features for result in self.results) else {})
+        rows = [list(columns), *([cell(result) for cell in columns.values()] for result in self.results)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
         settings = [f"{result.outcome.controller}: {result.settings}" for result in self.results]
@@ -82,4 +83,8 @@ COLUMNS: dict[str, Callable[[Result], str]] = {
     "max age": lambda result: f"{result.outcome.max_age_seconds:.0f} s",
     "scale events": lambda result: str(result.outcome.scale_events),
     "rebalances": lambda result: str(result.outcome.rebalances),
+}
+LADDER: dict[str, Callable[[Result], str]] = {
+    "level changes": lambda result: "-" if result.outcome.transitions is None else str(result.outcome.transitions),
+    "features off": lambda result: f"{result.run.hours_off:.1f} h" if result.run.features else "-",
 }

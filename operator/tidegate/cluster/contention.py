@@ -50,6 +50,10 @@ class Contention:
         """We have scaled the target; `workload` is what the API server answered."""
         return replace(self, written=workload)
 
+    def let_go(self) -> "Contention":
+        """Another part of Tidegate has the target for a while: what it writes is nobody's overwrite."""
+        return replace(self, written=None)
+
     def saw(self, workload: Workload, now: float) -> "Contention":
         """A watch or a read showed the target. Older than our write, or with our number, it tells nothing."""
         if self.written is None or workload.resource_version <= self.written.resource_version:

@@ -2,18 +2,14 @@
 
 from dataclasses import dataclass
 
-import stamina
 from kubernetes.aio.client import ApiClient
 
 from tidegate.api import TargetRef
 from tidegate.cluster.discovery import Discovery
+from tidegate.cluster.insisting import insist
 from tidegate.cluster.server import FAILURES, FIELD_MANAGER, MERGE_PATCH, request, status_of, transient
 from tidegate.cluster.workloads import Workload, read_workload, scale_objection, scale_of, scale_path
 from tidegate.engine.observation import Objection
-
-ATTEMPTS, PATIENCE = 5, 15.0
-"""Writes tried, and seconds until none is begun any more; then the next cycle has to do it. (A workload whose pods come
-and go changes its version often.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +30,9 @@ async def scale(
     """
     attempt = _Attempt(api, discovery, namespace, ref, replicas, seen)
     try:
-        async for each in stamina.retry_context(
-            on=attempt.may_be_repeated, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.05, wait_max=1.0
-        ):
-            with each:
-                return await attempt.write()
+        return await insist(attempt.write, attempt.may_be_repeated)
     except FAILURES as error:
         return scale_objection(error, namespace, ref)
-    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 @dataclass(slots=True)

@@ -91,6 +91,11 @@ def failed_test(error: BaseException) -> bool:
     return status_of(error) == 422 and not _answer(error).get("details")
 
 
+def names_object(error: BaseException) -> bool:
+    """Whether a 404 is about one object; else there is no such kind at all."""
+    return bool((_answer(error).get("details") or {}).get("name"))
+
+
 def _answer(error: BaseException) -> dict[str, Any]:
     """The `metav1.Status` of a refusal, {} where something else than the API server answered."""
     try:

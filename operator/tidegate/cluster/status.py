@@ -12,6 +12,7 @@ from tidegate.api import (
     CapacityStatus,
     Condition,
     DecisionStatus,
+    HotPartition,
     LagPolicyStatus,
     PartitionsStatus,
     Reason,
@@ -38,7 +39,8 @@ def build_status(outcome: Outcome, old: LagPolicyStatus) -> LagPolicyStatus:
         backlog=_backlog(decision.backlog),
         capacity=_capacity(decision.capacity),
         replicas=_replicas(outcome),
-        partitions=PartitionsStatus(count=decision.partitions, ceiling=decision.ceiling),
+        partitions=_partitions(outcome),
+        degradation=outcome.ladder.status if outcome.ladder else None,
         last_decision=_last_decision(outcome, old),
         history=_history(outcome, old),
         memory=outcome.memory if outcome.memory is not None else old.memory,
@@ -74,7 +76,24 @@ def _replicas(outcome: Outcome) -> ReplicasStatus:
         need=decision.need,
         desired=decision.desired,
         limited_by=decision.limited_by,
+        copes_with_jump=decision.copes_with,
     )
+
+
+def _partitions(outcome: Outcome) -> PartitionsStatus:
+    decision = outcome.decision
+    hot = tuple(
+        HotPartition(
+            topic=one.topic,
+            partition=one.partition,
+            arrival_rate=one.arrival_rate,
+            per_consumer=one.per_consumer,
+            lag=one.lag,
+            message=cut(one.message),
+        )
+        for one in decision.hot
+    )
+    return PartitionsStatus(count=decision.partitions, ceiling=decision.ceiling, proposal=outcome.proposal, hot=hot)
 
 
 def _last_decision(outcome: Outcome, old: LagPolicyStatus) -> DecisionStatus:
@@ -165,7 +184,7 @@ def _(status: LagPolicyStatus) -> Digest:
         decision.reason if decision else None,
         (replicas.current, replicas.desired, replicas.limited_by),
         status.history[-1:],
-        status.partitions,
+        _state_of_partitions(status.partitions),
         status.capacity.basis,
     )
     numbers = (
@@ -177,6 +196,12 @@ def _(status: LagPolicyStatus) -> Digest:
         (replicas.ready, 1.0),
     )
     return Digest(meaning, numbers, hash(status))
+
+
+def _state_of_partitions(shown: PartitionsStatus) -> Hashable:
+    """Which partitions are hot is news; their numbers change with every reading."""
+    hot = frozenset((one.topic, one.partition) for one in shown.hot)
+    return shown.count, shown.ceiling, shown.proposal, hot
 
 
 @digest.register

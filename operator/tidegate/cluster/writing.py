@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, NamedTuple, Self
 
 import stamina
-from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client import ApiClient, ApiException
 
 from tidegate.api import GROUP, VERSION, BrokerConnectionStatus, LagPolicyStatus, Resource
 from tidegate.cluster.server import (
@@ -59,15 +59,35 @@ class Key(NamedTuple):
 
 
 async def write_status(api: ApiClient, key: Key, status: Status) -> None:
-    """Replace the status of one object, whole. Raises one of FAILURES, also where the object is gone (see `gone`).
+    """Replace the status of one object. Raises one of FAILURES, also where the object is gone (see `gone`).
 
-    A JSON patch (RFC 6902), since it can test the uid first: in others the status subresource ignores it.
+    What is recorded of switched flags stays as the API server has it, in whatever order writes arrive there: it has
+    writes of its own, see `recording`. Only where somebody has cleared it, this writes it anew.
+    """
+    recorded = isinstance(status, LagPolicyStatus) and status.degradation is not None
+    try:
+        await _replace(api, key, status, keep=recorded)
+    except ApiException as error:
+        if not (recorded and failed_test(error)):
+            raise
+        await _replace(api, key, status, keep=False)
+
+
+async def _replace(api: ApiClient, key: Key, status: Status, keep: bool) -> None:
+    """A JSON patch (RFC 6902), since it can test the uid first: in others the status subresource ignores it.
+
+    To `keep` what is recorded it is put aside meanwhile; the patch fails where it is not there.
     """
     path = path_of(GROUP, VERSION, key.plural, key.namespace, key.name, "status")
-    patch: list[dict[str, Any]] = [
-        {"op": "test", "path": "/metadata/uid", "value": key.uid},
-        {"op": "add", "path": "/status", "value": status.wire()},
-    ]
+    patch: list[dict[str, Any]] = [{"op": "add", "path": "/status", "value": status.wire()}]
+    if keep:
+        aside, recorded = "/kept", "/status/degradation"
+        patch = [
+            {"op": "copy", "from": recorded, "path": aside},
+            *patch,
+            {"op": "move", "from": aside, "path": recorded},
+        ]
+    patch = [{"op": "test", "path": "/metadata/uid", "value": key.uid}, *patch]
     await request(api, "PATCH", path, query={"fieldManager": FIELD_MANAGER}, body=patch, content_type=JSON_PATCH)
 
 

@@ -2,13 +2,22 @@
 
 from dataclasses import dataclass, field, replace
 
-from tidegate.api import PAUSED_ANNOTATION, LagPolicy, LagPolicySpec, LagPolicyStatus, Mode, Reason
+from tidegate.api import (
+    PAUSED_ANNOTATION,
+    ExecutionStep,
+    LagPolicy,
+    LagPolicySpec,
+    LagPolicyStatus,
+    Mode,
+    PartitionProposal,
+    Reason,
+)
 from tidegate.cluster.conflicts import objection
 from tidegate.cluster.contention import Contention
 from tidegate.cluster.workloads import Workload, target_of
 from tidegate.controllers.world import World, name_of
 from tidegate.engine import Memory
-from tidegate.engine.observation import GroupState, Objection, Observation, Pod, Reading, ReadingError
+from tidegate.engine.observation import Flags, GroupState, Objection, Observation, Pod, Reading, ReadingError
 
 REFUSED_FOR = 60.0
 """Seconds for which a forbidden write is not tried again: a missing right does not come back within a cycle."""
@@ -25,7 +34,9 @@ class Charge:
     """One policy in our care. Times are seconds since the epoch.
 
     `refused` is the right that the last write to the target lacked, until `refused_until`. `acted` is whether it was
-    scaled since this process began. `state` is the group's at the last reading.
+    scaled since this process began. `state` is the group's at the last reading. `executing` is the
+    proposal whose increase is under way, while nothing else may scale the target. `flags_version` is that of the
+    ladder's flags when it was certain that nobody else has recorded anything of them.
     """
 
     uid: str
@@ -41,6 +52,8 @@ class Charge:
     acted: bool = False
     said: Reason | None = None
     failed: str | None = None
+    executing: PartitionProposal | None = None
+    flags_version: str | None = None
     busy: bool = field(default=False, repr=False)
 
     @classmethod
@@ -64,7 +77,7 @@ class Charge:
 
     def saw_target(self, workload: Workload, pods: tuple[Pod, ...], now: float) -> None:
         """Follow the target between the cycles: who writes its replicas, which pods are ready."""
-        self.contention = self.contention.saw(workload, now)
+        self.contention = self.contention.let_go() if self.executing else self.contention.saw(workload, now)
         ready = frozenset(pod.name for pod in pods if pod.ready_since is not None)
         if ready != self.ready:
             self.ready, self.ready_changed = ready, now
@@ -89,16 +102,22 @@ def newest(workload: Workload, charge: Charge) -> Workload:
 
 
 def observe(
-    world: World, charge: Charge, policy: LagPolicy, reading: Answer, found: Workload | Objection, now: float
+    world: World,
+    charge: Charge,
+    policy: LagPolicy,
+    reading: Answer,
+    found: Workload | Objection,
+    now: float,
+    flags: Flags | None = None,
 ) -> Observation:
-    """Everything the engine may know of a policy at this moment; `found` is its target."""
+    """Everything the engine may know of a policy at this moment; `found` is its target, `flags` are its ladder's."""
     charge.state = reading.state if isinstance(reading, Reading) else charge.state
     if isinstance(found, Objection):
-        return Observation(reading, None, _paused(policy) or found)
+        return Observation(reading, None, _paused(policy) or found, flags)
     workload = newest(found, charge)
     pods = world.pods(policy.metadata.namespace or "", workload.selector)
     charge.saw_target(found, pods, now)
-    return Observation(reading, target_of(workload, pods), object_to(world, charge, policy, now))
+    return Observation(reading, target_of(workload, pods), object_to(world, charge, policy, now), flags)
 
 
 def object_to(world: World, charge: Charge, policy: LagPolicy, now: float) -> Objection | None:
@@ -106,10 +125,19 @@ def object_to(world: World, charge: Charge, policy: LagPolicy, now: float) -> Ob
     claim = world.claim(name_of(policy))
     return (
         _paused(policy)
+        or _repartitioning(charge.executing)
         or (objection(claim, world.claims) if claim else None)
         or charge.contention.objection(now)
         or (charge.refused if now < charge.refused_until else None)
     )
+
+
+def _repartitioning(proposal: PartitionProposal | None) -> Objection | None:
+    if proposal is None:
+        return None
+    step = proposal.status.execution.step if proposal.status.execution else ExecutionStep.STARTED
+    said = f"PartitionProposal {proposal.metadata.name} is being carried out (step {step}): scaling goes on after it"
+    return Objection(Reason.REPARTITIONING, said)
 
 
 def _paused(policy: LagPolicy) -> Objection | None:

@@ -4,24 +4,32 @@ Secrets are fetched by name rather than watched: a watch needs the right to list
 the right to read them all. They are fetched every other cycle, and at once after the broker has refused us.
 """
 
+import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tidegate.api import BrokerConnectionSpec, Reason
 from tidegate.cluster.secrets import Secrets, read_secrets
 from tidegate.controllers.services import Services
 from tidegate.controllers.thread import Worker
 from tidegate.controllers.world import Connection, ConnectionKey
+from tidegate.engine.facts import TopicFacts
 from tidegate.engine.observation import Objection, Reading, ReadingError
-from tidegate.sources import ConnectionInfo, Source, WantedGroup, open_source
+from tidegate.sources import Actor, ConnectionInfo, Source, WantedGroup, open_source
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Readings = dict[WantedGroup, Reading | ReadingError]
 
 DESCRIBE_EVERY = 60.0
 """Seconds between looks at the cluster behind a connection (its id, its brokers)."""
+
+ANSWER_WITHIN = 60.0
+"""Seconds for one question or act, the wait for its turn included: the source has shorter limits of its own."""
 
 CYCLES_A_LOOK = 2
 """Cycles between looks at the Secrets."""
@@ -58,6 +66,28 @@ class Client:
             self.look_at = self.describe_at = 0.0  # look at the Secrets and at the cluster in the next cycle
         return readings, info
 
+    async def inspect(self, topic: str, groups: Collection[str] | None = None) -> TopicFacts | ReadingError:
+        """Look at a topic and its groups (all, or these). What fails is an answer, never raised."""
+        answer = await self._ask(lambda source: source.inspect(topic, groups))
+        return answer if isinstance(answer, TopicFacts | ReadingError) else _as_error(answer, self.services.clock())
+
+    async def act(self, call: Callable[[Actor], T]) -> T | Objection:
+        """Have something done to a topic, after what was asked before. What fails is an answer, never raised."""
+        return await self._ask(call)
+
+    async def _ask(self, call: Callable[[Source], T]) -> T | Objection:
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                source = await self._ready(self.services.world.connection(self.key))
+                if isinstance(source, ReadingError):
+                    return Objection(source.reason, source.message)
+                return await self.worker.call(call, source)
+        except TimeoutError:
+            return Objection(Reason.CONNECTION_FAILED, f"no answer through {self.key} within {ANSWER_WITHIN:.0f} s")
+        except Exception as error:
+            logger.exception("asking through %s failed", self.key)
+            return Objection(Reason.READING_FAILED, f"Tidegate failed: {error!r}")
+
     async def _ready(self, connection: Connection | None) -> Source | ReadingError:
         """The open source, or why there is none."""
         now = self.services.clock()
@@ -85,6 +115,11 @@ class Client:
         self.source, self._opened, self.secrets = None, None, None
         self.look_at = self.describe_at = 0.0
 
+    def end(self) -> None:
+        """Close it for good, and let its thread go."""
+        self.close()
+        self.worker.stop()
+
     async def _secrets(self, connection: Connection, now: float) -> Secrets | Objection:
         spec_changed = self._opened is None or self._opened[0] != connection.spec
         if self.secrets is not None and not spec_changed and now < self.look_at:
@@ -106,6 +141,10 @@ class Client:
         self.source = open_source(spec, secrets.values)
         self._opened, self.describe_at = (spec, secrets.fingerprint), 0.0
         return self.source
+
+
+def _as_error(objection: Objection, now: float) -> ReadingError:
+    return ReadingError(objection.reason, objection.message, now)
 
 
 def outage(readings: Readings) -> ReadingError | None:

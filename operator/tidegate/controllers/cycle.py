@@ -42,8 +42,7 @@ class ReadingLoop:
         self.key = key
         self._services = services
         self._charges = charges
-        self._worker = Worker(f"read {key}")
-        self._client = Client(key, services, self._worker)
+        self._client = Client(key, services, Worker(f"read {key}"))
         self._woken = asyncio.Event()
         self._stopping = False
         self._reading: asyncio.Future[Any] | None = None
@@ -78,8 +77,7 @@ class ReadingLoop:
                 self._services.pulses.beat(self.pulse)
         finally:
             self._services.pulses.drop(self.pulse)
-            self._client.close()
-            self._worker.stop()
+            self._client.end()
 
     async def _rest_until(self, due: float) -> bool:
         """Sleep, unless woken; False when it is time to stop."""
@@ -148,7 +146,7 @@ class ReadingLoop:
                 continue
             charge.busy = True
             try:
-                await tend(self._services, charge, policy, readings[wanted[policy.metadata.uid]])
+                await tend(self._client, charge, policy, readings[wanted[policy.metadata.uid]])
             except Exception as error:
                 give_up(self._services, charge, policy, error)
             finally:
@@ -157,4 +155,6 @@ class ReadingLoop:
 
 
 def _same_source(policy: LagPolicy, listed: LagPolicy) -> bool:
-    return (policy.metadata.uid, policy.spec.source) == (listed.metadata.uid, listed.spec.source)
+    """Whether the reading is for it; none is for a policy that has been deleted meanwhile."""
+    same = (policy.metadata.uid, policy.spec.source) == (listed.metadata.uid, listed.spec.source)
+    return same and policy.metadata.deletion_timestamp is None

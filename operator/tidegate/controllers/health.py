@@ -61,8 +61,8 @@ async def _answer(problems: object, **facts: object) -> web.Response:
     return web.json_response({"ok": not problems, **facts}, status=503 if problems else 200)
 
 
-def application(pulses: Pulses, unready: Callable[[], list[str]]) -> web.Application:
-    """`/healthz` (alive: else restart me) and `/readyz` (at work: what is missing is named), both JSON."""
+def application(pulses: Pulses, unready: Callable[[], list[str]], *more: web.RouteDef) -> web.Application:
+    """`/healthz` (alive: else restart me) and `/readyz` (at work: what is missing is named), both JSON; and `more`."""
 
     async def healthz(_: web.Request) -> web.Response:
         stalled = pulses.stalled()
@@ -73,13 +73,15 @@ def application(pulses: Pulses, unready: Callable[[], list[str]]) -> web.Applica
         return await _answer(missing, waitingFor=missing)
 
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), *more])
     return app
 
 
 @asynccontextmanager
-async def serving(listen: Address, app: web.Application) -> AsyncIterator[int]:
-    """Serve `app` while the block runs; gives the port. ListenError where the address cannot be used."""
+async def serving(
+    listen: Address, app: web.Application, what: str = "/healthz, /readyz and /metrics"
+) -> AsyncIterator[int]:
+    """Serve `app` (`what` in the log) while the block runs; gives the port. ListenError: it cannot listen there."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -88,7 +90,7 @@ async def serving(listen: Address, app: web.Application) -> AsyncIterator[int]:
         except OSError as error:
             raise ListenError(f"cannot listen on {listen}: {error.strerror or error}") from None
         port = int(runner.addresses[0][1])
-        logger.info("serving /healthz and /readyz on port %d", port)
+        logger.info("serving %s on port %d", what, port)
         yield port
     finally:
         with suppress(Exception):

@@ -10,6 +10,8 @@ from tidegate.cluster.scaling import Scaled, scale
 from tidegate.cluster.status import build_status
 from tidegate.cluster.workloads import Workload, not_found, read_workload
 from tidegate.controllers.charge import Charge, newest, observe
+from tidegate.controllers.connections import Client
+from tidegate.controllers.degrading import carry_out, describe, flags_of, look
 from tidegate.controllers.services import Services
 from tidegate.controllers.world import name_of
 from tidegate.engine import Decision, Reading, ReadingError, step
@@ -32,15 +34,32 @@ def wanted_group(policy: LagPolicy, *, describe: bool) -> WantedGroup:
     )
 
 
-async def tend(services: Services, charge: Charge, policy: LagPolicy, reading: Reading | ReadingError) -> None:
+async def tend(client: Client, charge: Charge, policy: LagPolicy, reading: Reading | ReadingError) -> None:
     """Observe, decide, act, and say so."""
+    services = client.services
     charge.obey(policy.spec)
+    charge.executing = services.proposals.executing(services, policy)
     found = await find_target(services, policy)
+    ladder = await look(services, charge, policy)
     now = services.clock()
-    observation = observe(services.world, charge, policy, reading, found, now)
+    observation = observe(services.world, charge, policy, reading, found, now, flags_of(ladder, now))
     decision, charge.memory = step(charge.memory, observation, policy.spec, now)
     scaled = await act(services, charge, policy, decision, found)
-    report(services, charge, Outcome(policy, observation, decision, now, scaled, charge.memory.dump()))
+    if ladder:
+        ladder = await carry_out(services, charge, ladder, decision.rung)
+    shown = await services.proposals.tend(client, policy, decision, reading)
+    outcome = Outcome(
+        policy,
+        observation,
+        decision,
+        now,
+        scaled,
+        charge.memory.dump(),
+        shown.name,
+        shown.problem,
+        describe(ladder, now) if ladder else None,
+    )
+    report(services, charge, outcome)
     charge.failed = None
 
 

@@ -14,6 +14,7 @@ LIBRARIES = {
     "kopf": logging.WARNING,
     "kopf._core.reactor.observation": logging.ERROR,  # that KEDA's kinds are not there (the roll calls miss ours)
     "kopf._core.reactor.running": logging.ERROR,  # that it leaves signals to us
+    "openfeature": logging.CRITICAL,  # rules that miss something in a context: as often as somebody asks
 }
 """The least severe lines of libraries that are written unless all are."""
 

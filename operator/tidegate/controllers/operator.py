@@ -8,22 +8,29 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from aiohttp import web
 from kubernetes.aio.client import ApiClient
 
 from tidegate import __version__
-from tidegate.api import LagPolicy
+from tidegate.api import Resource
 from tidegate.cluster.discovery import Discovery
 from tidegate.cluster.events import Recorder
+from tidegate.cluster.flags import FlagStore
 from tidegate.cluster.writing import StatusWriter
 from tidegate.controllers import access
 from tidegate.controllers.attendance import RollCalls, readable
 from tidegate.controllers.charge import Charge
 from tidegate.controllers.cycle import ReadingLoop
+from tidegate.controllers.degrading import Departures
+from tidegate.controllers.execution import execute
 from tidegate.controllers.health import ListenError, Pulses, application, serving
+from tidegate.controllers.metrics import LadderMetrics, metrics_route, registry_of
+from tidegate.controllers.ofrep import TokensError, serving_flags
+from tidegate.controllers.proposals import Proposals
 from tidegate.controllers.services import Services, always
 from tidegate.controllers.settings import Settings
 from tidegate.controllers.watching import Login, Watch
-from tidegate.controllers.world import KINDS, Connection, ConnectionKey, World
+from tidegate.controllers.world import KINDS, ConnectionKey, World
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +79,12 @@ class Operator:
             world=World(self._edited, self._gone),
             pulses=Pulses(),
             settings=settings,
+            proposals=Proposals(execute),
+            flags=FlagStore(api),
             may_act=may_act,
         )
         self._charges: dict[str, Charge] = {}
+        self._departures = Departures(self._charges)
         self._loops: dict[ConnectionKey, ReadingLoop] = {}
         self._tasks: dict[ConnectionKey, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
@@ -89,7 +99,8 @@ class Operator:
         logger.info("tidegate %s serves %s", __version__, _scope(services.settings))
         try:
             async with (
-                serving(services.settings.listen, application(services.pulses, rolls.missing)),
+                serving(services.settings.listen, application(services.pulses, rolls.missing, self._metrics())),
+                serving_flags(services, rolls.missing),
                 asyncio.TaskGroup() as group,
             ):
                 for job in (rolls.run(), services.recorder.run(), services.statuses.run()):
@@ -102,8 +113,11 @@ class Operator:
                 raise _StopError
         except* _StopError:
             logger.info("stopped")
-        except* (ListenError, OperatorError) as errors:
+        except* (ListenError, TokensError, OperatorError) as errors:
             raise OperatorError(str(errors.exceptions[0])) from None
+
+    def _metrics(self) -> web.RouteDef:
+        return metrics_route(registry_of(LadderMetrics(self.services.world, self._charges)))
 
     async def _mind(self, watch: Watch) -> None:
         """Keep the pulse of kopf's loop, and notice when it has ended."""
@@ -129,6 +143,8 @@ class Operator:
             for key in wanted - self._loops.keys():
                 self._loops[key] = loop = ReadingLoop(key, self.services, self._charges)
                 self._tasks[key] = group.create_task(loop.run(), name=loop.pulse)
+            self.services.proposals.sweep(self.services, self._loops.keys())
+            self._departures.sweep(self.services)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), LOOK_EVERY)
 
@@ -138,9 +154,11 @@ class Operator:
         self._stopping = True
         for loop in self._loops.values():
             loop.stop()
+        giving_up = asyncio.gather(self.services.proposals.stop(), self._departures.stop())
         running = [task for task in self._tasks.values() if not task.done()]
         if running:
             await asyncio.wait(running, timeout=END_CYCLES)
+        await giving_up
         waiting = (self.services.statuses.drain(), self.services.recorder.drain())
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*waiting), END_WRITES)
@@ -154,9 +172,11 @@ class Operator:
         if key in self._loops:
             self._loops[key].wake()
 
-    def _gone(self, resource: LagPolicy | Connection) -> None:
+    def _gone(self, resource: Resource) -> None:
         self._charges.pop(resource.metadata.uid, None)
         self.services.statuses.forget(resource)
+        self.services.proposals.forget(resource)
+        self._departures.forget(resource.metadata.uid)
 
 
 def _scope(settings: Settings) -> str:

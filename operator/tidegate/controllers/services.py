@@ -3,15 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import time
+from typing import TYPE_CHECKING
 
 from kubernetes.aio.client import ApiClient
 
 from tidegate.cluster.discovery import Discovery
 from tidegate.cluster.events import Recorder
+from tidegate.cluster.flags import FlagStore
 from tidegate.cluster.writing import StatusWriter
 from tidegate.controllers.health import Pulses
 from tidegate.controllers.settings import Settings
 from tidegate.controllers.world import World
+
+if TYPE_CHECKING:  # it makes use of what is here
+    from tidegate.controllers.proposals import Proposals
 
 
 def always() -> bool:
@@ -33,5 +38,7 @@ class Services:
     world: World
     pulses: Pulses
     settings: Settings
+    proposals: "Proposals"
+    flags: FlagStore
     may_act: Callable[[], bool] = always
     clock: Callable[[], float] = field(default=time)

@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     """Seconds from one reading of a connection to the next."""
     listen: Annotated[Address, NoDecode, BeforeValidator(parse_address)] = Address("", 8080)
     """Where /healthz and /readyz are served."""
+    ofrep_listen: Annotated[Address | None, NoDecode, BeforeValidator(parse_address)] = None
+    """Where flags are served by OFREP; None: nowhere."""
+    ofrep_token_file: Path | None = None
+    """A file with the bearer tokens, one a line, of those who may ask for flags; None: everybody may."""
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.TEXT
     kubeconfig: Path | None = None

@@ -4,7 +4,8 @@ kopf runs in a thread and event loop of its own. It takes every task of its loop
 sets the process's signal handlers where it runs in the main thread, and parses whole objects: none of that may touch
 the reading loops. What it sees is made small in its thread and handed to the main loop as a `Sighting`.
 
-No object gets a finalizer or an annotation by this: nothing of ours ever blocks a deletion.
+No object gets a finalizer or an annotation by this. (What of ours ever blocks a deletion: an increase of partitions
+that has a target at zero, see cluster/finalizer.py, and features that are off, see cluster/recording.py.)
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tidegate.api import (
     BrokerConnection,
@@ -10,14 +10,21 @@ from tidegate.api import (
     ConnectionKind,
     LagPolicy,
     LagPolicyStatus,
+    PartitionProposal,
+    Resource,
     TargetRef,
 )
 from tidegate.cluster.conflicts import Claim, TargetKey, claim_from
+from tidegate.cluster.flags import Place
+from tidegate.cluster.recording import is_held
 from tidegate.cluster.selectors import PodIndex, Selector
 from tidegate.cluster.workloads import Workload, pod_from, workload_from
+from tidegate.controllers.filed import Filed, distilled
 from tidegate.controllers.shelf import Name, Shelf
 from tidegate.controllers.watching import Body, Sighting, Watched
 from tidegate.engine.observation import Pod
+
+K = TypeVar("K")
 
 Connection = BrokerConnection | ClusterBrokerConnection
 
@@ -49,7 +56,13 @@ def connection_key(policy: LagPolicy) -> ConnectionKey:
     return ConnectionKey(ref.kind, Name(own, ref.name))
 
 
-def name_of(resource: LagPolicy | Connection) -> Name:
+def place_of(policy: LagPolicy) -> Place | None:
+    """Where the flags of its degradation ladder are; None: it has none."""
+    ladder = policy.spec.degradation
+    return Place.of(policy.metadata.namespace or "", ladder.flags_ref) if ladder else None
+
+
+def name_of(resource: Resource) -> Name:
     """Its namespace and name."""
     return Name(resource.metadata.namespace, resource.metadata.name)
 
@@ -74,11 +87,12 @@ WORKLOADS = {
     ("apps", "StatefulSet"): Watched("apps", "v1", "statefulsets", workload_from),
 }
 PODS = Watched("", "v1", "pods", pod_from)
+PROPOSALS = Watched("tidegate.dev", "v1alpha1", "partitionproposals", distilled)
 RIVALS = (
     Watched("autoscaling", "v2", "horizontalpodautoscalers", _claim),
     Watched("keda.sh", "v1alpha1", "scaledobjects", _claim, optional=True),
 )
-KINDS = (*WORKLOADS.values(), PODS, *RIVALS, *CONNECTIONS.values(), POLICIES)
+KINDS = (*WORKLOADS.values(), PODS, *RIVALS, *CONNECTIONS.values(), POLICIES, PROPOSALS)
 """All that is watched. Kinds that do not exist (KEDA's) are watched from the moment they do."""
 
 
@@ -86,13 +100,14 @@ class World:
     """What exists, small, and by the questions the reading loops ask.
 
     `edited` is called with the connection of a policy whose spec or annotations changed, that is new, or that is gone,
-    and with a connection whose spec changed, is new or is gone; `gone` with a policy or connection that is no more.
+    or of which a person decided a proposal, and with a connection whose spec changed, is new or is gone; `gone` with a
+    policy, connection or proposal that is no more.
     """
 
     def __init__(
         self,
         edited: Callable[[ConnectionKey], None],
-        gone: Callable[[LagPolicy | Connection], None],
+        gone: Callable[[Resource], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._edited = edited
@@ -102,8 +117,12 @@ class World:
         self._pods = PodIndex()
         self.claims: dict[TargetKey, tuple[Claim, ...]] = {}
         """All claims on each target."""
+        self.proposals = Filed()
+        """All PartitionProposals."""
         self._adopted: set[str] = set()  # uids of policies
         self._by_connection: dict[ConnectionKey, set[Name]] = {}
+        self._by_place: dict[Place, set[Name]] = {}
+        self._leaving: set[Name] = set()
 
     # what the watches tell
 
@@ -140,6 +159,8 @@ class World:
     def _follow(self, plural: str, name: Name, before: Any, after: Any) -> None:
         if plural == PODS.plural:
             self._pods.put(name.namespace or "", name.name, after)
+        elif plural == PROPOSALS.plural:
+            self._move_proposal(name, before, after)
         elif isinstance(before, Claimed) or isinstance(after, Claimed):
             self._move_claim(before.claim if before else None, after.claim if after else None)
             if plural == POLICIES.plural:
@@ -169,16 +190,24 @@ class World:
         if before and not _same(before, after):
             self._adopted.discard(before.metadata.uid)
             self._gone(before)
-        old, new = before and connection_key(before), after and connection_key(after)
+        _move(self._by_place, name, place_of(before) if before else None, place_of(after) if after else None)
+        (self._leaving.add if after and _is_leaving(after) else self._leaving.discard)(name)
+        old = connection_key(before) if before else None
+        new = connection_key(after) if after else None
+        _move(self._by_connection, name, old, new)
         if old and old != new:
-            self._by_connection[old].discard(name)
-            if not self._by_connection[old]:
-                del self._by_connection[old]
             self._edited(old)
-        if new:
-            self._by_connection.setdefault(new, set()).add(name)
-            if _intent(before) != _intent(after):
-                self._edited(new)
+        if new and _intent(before) != _intent(after):
+            self._edited(new)
+
+    def _move_proposal(self, name: Name, before: PartitionProposal | None, after: PartitionProposal | None) -> None:
+        self.proposals.put(name, after)
+        if before and not _same(before, after):
+            self._gone(before)
+        if after and before and _said(after) != _said(before):
+            policy = self.policy(Name(name.namespace, after.spec.policy))
+            if policy:
+                self._edited(connection_key(policy))
 
     # what the reading loops ask
 
@@ -201,6 +230,16 @@ class World:
         """The policies that read through a connection and are not on their way out, by name."""
         found = (self.policy(name) for name in sorted(self._by_connection.get(key, ())))
         return [policy for policy in found if policy and policy.metadata.deletion_timestamp is None]
+
+    def leaving(self) -> list[LagPolicy]:
+        """The policies that are deleted as soon as their flags are as they were."""
+        return [policy for name in sorted(self._leaving) if (policy := self.policy(name))]
+
+    def sharing(self, policy: LagPolicy) -> list[LagPolicy]:
+        """Other policies whose ladders are in the same flags."""
+        place = place_of(policy)
+        names = sorted(self._by_place.get(place, ())) if place else ()
+        return [other for name in names if name != name_of(policy) and (other := self.policy(name))]
 
     def policy(self, name: Name) -> LagPolicy | None:
         """The policy of this name as last seen, or None."""
@@ -244,10 +283,33 @@ def _group_and_kind(ref: TargetRef) -> tuple[str, str]:
     return ref.api_version.rpartition("/")[0], ref.kind
 
 
-def _same(before: LagPolicy | Connection, after: LagPolicy | Connection | None) -> bool:
+def _said(proposal: PartitionProposal) -> object:
+    """What a person decided."""
+    spec = proposal.spec
+    return proposal.metadata.uid, spec.decision, spec.method, spec.acknowledge
+
+
+def _same(before: Resource, after: Resource | None) -> bool:
     return after is not None and after.metadata.uid == before.metadata.uid
+
+
+def _is_leaving(policy: LagPolicy) -> bool:
+    return policy.metadata.deletion_timestamp is not None and is_held(policy)
+
+
+def _move(index: dict[K, set[Name]], name: Name, old: K | None, new: K | None) -> None:
+    """File a name under another key; None: under none."""
+    if old is not None and old != new:
+        index[old].discard(name)
+        if not index[old]:
+            del index[old]
+    if new is not None:
+        index.setdefault(new, set()).add(name)
 
 
 def _intent(policy: LagPolicy | None) -> object:
     """What a person may have changed: the rest is our own status."""
-    return policy and (policy.metadata.uid, policy.metadata.annotations, policy.spec)
+    if policy is None:
+        return None
+    meta = policy.metadata
+    return meta.uid, meta.annotations, meta.deletion_timestamp, policy.spec

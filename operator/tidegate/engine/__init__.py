@@ -1,13 +1,16 @@
 """Pure decisions: `step(memory, observation, spec, now) -> (decision, memory)`."""
 
-from tidegate.engine.decision import Backlog, Basis, Capacity, Decision
+from tidegate.engine.decision import Backlog, Basis, Capacity, Decision, Rung
 from tidegate.engine.memory import Memory
 from tidegate.engine.observation import (
+    Flags,
+    Force,
     GroupState,
     Objection,
     Observation,
     Offsets,
     PartitionId,
+    Past,
     Pod,
     Reading,
     ReadingError,
@@ -20,15 +23,19 @@ __all__ = [
     "Basis",
     "Capacity",
     "Decision",
+    "Flags",
+    "Force",
     "GroupState",
     "Memory",
     "Objection",
     "Observation",
     "Offsets",
     "PartitionId",
+    "Past",
     "Pod",
     "Reading",
     "ReadingError",
+    "Rung",
     "Target",
     "step",
 ]

@@ -5,11 +5,12 @@ commit); a partition without a commit is read by the consumers' `auto.offset.res
 history and never make a rate.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from itertools import compress
+from operator import itemgetter, le, lt, or_, sub
 from typing import NamedTuple
 
-from tidegate.engine.history import NO_COMMIT, History, Still
+from tidegate.engine.history import MOVING, NO_COMMIT, History, Still
 from tidegate.engine.observation import Offsets, PartitionId, Reading
 
 FROZEN_AFTER = 60.0
@@ -18,33 +19,30 @@ lack of replicas. Longer than a session timeout (45 s): an unclean death of a co
 STALLED_AFTER = 30.0
 """Seconds without a move of the last stable offset, with records behind it, that make an open transaction a stalled
 one. Transactions last as long as a batch or a checkpoint, usually 10 s or less."""
+NONE: frozenset[PartitionId] = frozenset()
+COMMITTED = itemgetter(1)  # of Offsets
 FAIR_SHARE = 0.25  # of the mean lag: a partition with less holds no real part of the backlog
 
 
-class Share(NamedTuple):
-    """One partition's part of the work, in records. `age` is of its oldest waiting record, None where not known."""
+class Shares(NamedTuple):
+    """What each partition has of the work, in records: columns, by place in `partitions`."""
 
-    partition: PartitionId
-    position: int  # the next record to process; NO_COMMIT where nobody can know
-    high: int
-    end: int
-    lag: int
-    blocked: int  # behind an open transaction: not work that a replica could do
-    lost: int
-    arrived: int
-    served: int
-    age: float | None
-    restarted: bool  # its offsets jumped back
+    partitions: Sequence[PartitionId]
+    position: Sequence[int]  # the next record to process; NO_COMMIT where nobody can know
+    high: Sequence[int]
+    lag: Sequence[int]
+    blocked: Sequence[int]  # behind an open transaction: not work that a replica could do
+    arrived: Sequence[int]
+    served: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """A reading, counted.
 
     `lag` and `age` are the whole truth for people (None where not known). `behind` and `pace_age` leave frozen
     partitions out: they are what replicas can work on. `spread` is the share of the active partitions with a real part
     of the backlog; `unknown` counts partitions without a commit where `auto.offset.reset` is latest, `beyond` those
-    whose commit is above their end.
+    whose commit is above their end. `unseen` is what was taken off `pace_age` as it is done and not yet committed.
     """
 
     lag: int | None
@@ -59,77 +57,87 @@ class Count:
     beyond: int
     restarted: bool
     retention_margin: float | None
-    shares: tuple[Share, ...]
+    shares: Shares
     frozen: frozenset[PartitionId]
     stalled: frozenset[PartitionId]
-    standing: Mapping[PartitionId, Still]
+    standing: Sequence[float]
     pinned: Mapping[PartitionId, Still]
+    unseen: float = 0.0
 
 
-def count(reading: Reading, history: History, fresh: Mapping[PartitionId, bool], from_start: bool) -> Count:
+def count(
+    reading: Reading,
+    history: History,
+    fresh: Mapping[int, bool],
+    from_start: bool,
+    frozen_after: float = FROZEN_AFTER,
+) -> Count:
     """Count a reading against the history before it; both and `fresh` as `aligned` gave them."""
-    shares = tuple(_shares(reading, history, fresh, from_start))
+    before = _before(history, fresh)
+    shares = _shares(reading, history, fresh, before, from_start)
     at = reading.committed_at
-    standing = _still(history.standing, ((s.partition, s.position) for s in shares if s.lag > 0), at)
-    pinned = _still(history.pinned, ((s.partition, s.end) for s in shares if s.blocked > 0), at)
-    frozen = _longer_than(FROZEN_AFTER, standing, at) if _worked_within(FROZEN_AFTER, history, at) else frozenset()
-    moving = [s for s in shares if s.partition not in frozen] if frozen else shares
-    known = any(s.position != NO_COMMIT for s in shares)
+    standing = _standing(history, shares, at)
+    pinned = _pinned(history.pinned, reading, shares)
+    frozen = _frozen(history, standing, at, frozen_after)
+    waiting = list(compress(range(len(shares.lag)), shares.lag))
+    moving = [place for place in waiting if place not in frozen] if frozen else waiting
+    unknown = shares.position.count(NO_COMMIT)
+    age, lag = oldest(reading, history, shares, waiting), sum(shares.lag)
     return Count(
-        lag=sum(s.lag for s in shares) if known else None,
-        age=_oldest(shares) if known else None,
-        behind=sum(s.lag + s.blocked for s in moving),
-        pace_age=_oldest(moving),
-        lost=sum(s.lost for s in shares),
-        arrived=sum(s.arrived for s in shares),
-        served=sum(s.served for s in shares),
-        spread=_spread(shares),
-        unknown=sum(s.position == NO_COMMIT for s in shares),
-        beyond=sum(reading.partitions[s.partition].committed is not None for s in shares if s.position == NO_COMMIT),
-        restarted=any(s.restarted for s in shares),
-        retention_margin=_retention_margin(reading, shares),
+        lag=lag if unknown < len(shares.position) else None,
+        age=age if unknown < len(shares.position) else None,
+        behind=lag + sum(shares.blocked) - sum(shares.lag[place] + shares.blocked[place] for place in frozen),
+        pace_age=oldest(reading, history, shares, moving) if frozen else age,
+        lost=_lost(reading, shares),
+        arrived=sum(shares.arrived),
+        served=sum(shares.served),
+        spread=_spread(shares, lag),
+        unknown=unknown,
+        beyond=_beyond(reading, shares) if unknown else 0,
+        restarted=any(fresh.values()) or any(map(lt, shares.position, before)),
+        retention_margin=_retention_margin(reading, history, shares, waiting),
         shares=shares,
-        frozen=frozen,
-        stalled=_longer_than(STALLED_AFTER, pinned, at),
+        frozen=frozenset(shares.partitions[place] for place in frozen) if frozen else NONE,
+        stalled=_stalled(pinned, at) if pinned else NONE,
         standing=standing,
         pinned=pinned,
     )
 
 
-def aligned(history: History, reading: Reading) -> tuple[History, Mapping[PartitionId, bool]]:
-    """The history over the partitions of this reading, and those whose past does not go on (True: they were known).
+def aligned(history: History, reading: Reading) -> tuple[History, Mapping[int, bool]]:
+    """The history over the partitions of this reading, and the places of those whose past does not go on (True: they
+    were known).
 
     New and recreated partitions count as empty until now; a truncated one keeps what is left of its past. A partition
     of a topic that was not watched before has no known past: its records count as older than the history.
     """
     if _goes_on_as_it_is(history, reading):
         return history, {}
-    index = {partition: i for i, partition in enumerate(history.partitions)}
+    index = {partition: place for place, partition in enumerate(history.partitions)}
+    before = [index.get(partition) for partition in reading.partitions]
     fresh = {
-        partition: partition in index
-        for partition, offsets in reading.partitions.items()
-        if partition not in index or not _goes_on(history, index[partition], offsets, reading.topic_ids)
+        place: known is not None
+        for place, (known, offsets) in enumerate(zip(before, reading.partitions.values(), strict=True))
+        if known is None or not _goes_on(history, known, offsets, reading.topic_ids)
     }
     columns = [
-        _past(history, index.get(partition), partition in fresh, partition, reading) for partition in reading.partitions
+        _past(history, before[place], place in fresh, partition, reading)
+        for place, partition in enumerate(reading.partitions)
     ]
-    positions = [NO_COMMIT if p in fresh else history.positions[index[p]] for p in reading.partitions]
-    return history.over(reading, columns, positions), fresh
+    return history.over(reading, columns, before), fresh
 
 
 def _goes_on_as_it_is(history: History, reading: Reading) -> bool:
     """The same partitions of the same topics, and no end went back: nearly every reading."""
-    now = reading.partitions
-    if len(now) != len(history.partitions) or history.topic_ids != reading.topic_ids:
+    if history.topic_ids != reading.topic_ids or history.partitions != tuple(reading.partitions):
         return False
-    ends = zip(history.partitions, history.last_highs(), strict=False)
-    return all(partition in now and _high(now[partition]) >= end for partition, end in ends)
+    return all(map(le, history.last_highs(), _highs(reading)))
 
 
 def _goes_on(history: History, index: int, offsets: Offsets, topic_ids: Mapping[str, str]) -> bool:
     topic = history.partitions[index].topic
     same = history.topic_ids.get(topic) == topic_ids.get(topic)
-    return same and (not len(history) or _high(offsets) >= history.last_highs()[index])
+    return same and _high(offsets) >= history.last_highs()[index]
 
 
 def _high(offsets: Offsets) -> int:
@@ -149,87 +157,148 @@ def _past(history: History, index: int | None, fresh: bool, partition: Partition
     return [min(end, _high(offsets)) for end in history.column(index)]  # truncated
 
 
-def _shares(reading: Reading, history: History, fresh: Mapping[PartitionId, bool], from_start: bool) -> Iterator[Share]:
-    first, pace, ends = not len(history), history.mean_pace(), history.last_highs()
-    for index, partition in enumerate(history.partitions):
-        offsets = reading.partitions[partition]
-        start, committed, end, _ = offsets
-        high, new = _high(offsets), first or partition in fresh
-        position = _position(offsets, high, from_start)
-        before = NO_COMMIT if new else history.positions[index]
-        known = position != NO_COMMIT
-        lag = end - position if known and end > position else 0
-        lost = start - committed if committed is not None and committed < start else 0
-        yield Share(
-            partition=partition,
-            position=position,
-            high=high,
-            end=end,
-            lag=lag,
-            blocked=high - max(end, position) if known and high > end else 0,
-            lost=lost if partition.topic not in reading.compacted else 0,
-            arrived=0 if new else high - ends[index],
-            served=max(0, position - max(before, start)) if known and before != NO_COMMIT else 0,
-            age=_age(reading, history, index, position, high, pace) if lag else None,
-            restarted=position < before or fresh.get(partition, False),
-        )
+def _highs(reading: Reading) -> Sequence[int]:
+    return [high if high >= end else end for _, _, end, high in reading.partitions.values()]
 
 
-def _position(offsets: Offsets, high: int, from_start: bool) -> int:
-    if offsets.committed is None:
-        return offsets.start if from_start else NO_COMMIT
-    return NO_COMMIT if offsets.committed > high else max(offsets.committed, offsets.start)
+def _shares(
+    reading: Reading, history: History, fresh: Mapping[int, bool], before: Sequence[int], from_start: bool
+) -> Shares:
+    starts, commits, ends, _ = zip(*reading.partitions.values(), strict=True)
+    highs = _highs(reading)
+    positions = [
+        commit if commit is not None and start <= commit <= high else _position(start, commit, high, from_start)
+        for start, commit, high in zip(starts, commits, highs, strict=True)
+    ]
+    served = [
+        position - last if start <= last <= position else _served(start, last, position)
+        for start, last, position in zip(starts, before, positions, strict=True)
+    ]
+    arrived = list(map(sub, highs, history.last_highs())) if len(history) else [0] * len(highs)
+    for place, known in fresh.items():  # all that is in a partition made since the last reading has come since
+        arrived[place] = 0 if known else max(0, arrived[place])
+    lag = [end - position if NO_COMMIT < position < end else 0 for end, position in zip(ends, positions, strict=True)]
+    blocked = list(map(_blocked, positions, ends, highs)) if any(map(lt, ends, highs)) else [0] * len(highs)
+    return Shares(history.partitions, positions, highs, lag, blocked, arrived, served)
 
 
-def _age(reading: Reading, history: History, index: int, position: int, high: int, pace: float) -> float | None:
-    """Seconds since the record at `position` arrived; where it is older than the history, by the group's mean pace."""
-    time, older = history.arrival(index, position, reading.ended_at, high)
-    if time is not None:
-        return max(0.0, reading.committed_at - time)
-    if not len(history):
-        return None
-    seen = max(0.0, reading.committed_at - history.ended[0])
-    return seen + older / pace if pace > 0 else seen
+def _before(history: History, fresh: Mapping[int, bool]) -> Sequence[int]:
+    """The positions at the last reading, where the past goes on."""
+    if not fresh:
+        return history.positions
+    positions = history.positions[:]
+    for place in fresh:
+        positions[place] = NO_COMMIT
+    return positions
 
 
-def _still(
-    before: Mapping[PartitionId, Still], offsets: Iterable[tuple[PartitionId, int]], at: float
-) -> dict[PartitionId, Still]:
+def _served(start: int, before: int, position: int) -> int:
+    """What was done since the last reading. Records below the log start were not done but lost."""
+    return max(0, position - max(before, start)) if before != NO_COMMIT != position else 0
+
+
+def _blocked(position: int, end: int, high: int) -> int:
+    return high - max(end, position) if high > end and position != NO_COMMIT else 0
+
+
+def _position(start: int, commit: int | None, high: int, from_start: bool) -> int:
+    if commit is None:
+        return start if from_start else NO_COMMIT
+    return NO_COMMIT if commit > high else max(commit, start)
+
+
+def _lost(reading: Reading, shares: Shares) -> int:
+    if shares.position == list(map(COMMITTED, reading.partitions.values())):
+        return 0  # they go on where they committed
+    return sum(
+        start - commit
+        for (topic, _), (start, commit, _, _) in reading.partitions.items()
+        if commit is not None and commit < start and topic not in reading.compacted
+    )
+
+
+def _beyond(reading: Reading, shares: Shares) -> int:
+    unknown = compress(reading.partitions.values(), map(NO_COMMIT.__eq__, shares.position))
+    return sum(offsets.committed is not None for offsets in unknown)
+
+
+def _standing(history: History, shares: Shares, at: float) -> Sequence[float]:
+    """Since when each commit with a backlog has not moved."""
+    columns = zip(shares.lag, shares.position, history.positions, history.standing, strict=True)
+    return [
+        (since if position == before and since != MOVING else at) if lag else MOVING
+        for lag, position, before, since in columns
+    ]
+
+
+def _frozen(history: History, standing: Sequence[float], at: float, after: float) -> Collection[int]:
+    """The places of partitions that stand still while the group works elsewhere."""
+    if at - min(standing) <= after or not _worked_within(after, history, at):
+        return ()
+    return {place for place, since in enumerate(standing) if at - since > after}
+
+
+def _pinned(before: Mapping[PartitionId, Still], reading: Reading, shares: Shares) -> Mapping[PartitionId, Still]:
+    """The last stable offsets that hold records back, and since when each has not moved."""
     now: dict[PartitionId, Still] = {}
-    for partition, offset in offsets:
-        old = before.get(partition)
-        now[partition] = old if old is not None and old.offset == offset else Still(offset, at)
+    for partition in compress(shares.partitions, shares.blocked):
+        end, old = reading.partitions[partition].end, before.get(partition)
+        now[partition] = old if old is not None and old.offset == end else Still(end, reading.committed_at)
     return now
 
 
-def _longer_than(seconds: float, still: Mapping[PartitionId, Still], at: float) -> frozenset[PartitionId]:
-    return frozenset(partition for partition, (_, since) in still.items() if at - since > seconds)
+def _stalled(pinned: Mapping[PartitionId, Still], at: float) -> frozenset[PartitionId]:
+    return frozenset(partition for partition, (_, since) in pinned.items() if at - since > STALLED_AFTER)
 
 
 def _worked_within(seconds: float, history: History, at: float) -> bool:
     return len(history) > 1 and history.served[-1] > history.served[history.since(at - seconds)]
 
 
-def _oldest(shares: Iterable[Share]) -> float | None:
-    """The age of the oldest waiting record: 0 where none waits, None where a waiting record's age is not known."""
-    oldest = 0.0
-    for share in shares:
-        if share.lag:
-            if share.age is None:
-                return None
-            oldest = max(oldest, share.age)
-    return oldest
+def oldest(reading: Reading, history: History, shares: Shares, waiting: Sequence[int]) -> float | None:
+    """The age in seconds of the oldest record that waits in these places: 0 where none does, None where not known.
+
+    A record arrived when its partition's end passed it, by interpolation; one older than the history is placed by the
+    group's mean pace.
+    """
+    if not waiting:
+        return 0.0
+    if not len(history):
+        return None
+    row, places = history.oldest(waiting, shares.position)
+    if row == 0:
+        seen, pace = max(0.0, reading.committed_at - history.ended[0]), history.mean_pace()
+        first = history.ends(0)
+        older = max(first[place] - shares.position[place] for place in places)
+        return seen + older / pace if pace > 0 else seen
+    here = row < len(history)  # else after the last row: the newest point of the curve is not one yet
+    before, after = history.ends(row - 1), history.ends(row) if here else shares.high
+    shared = min(_share(before[place], shares.position[place], after[place]) for place in places)
+    then = history.ended[row] if here else reading.ended_at
+    time = history.ended[row - 1] + shared * (then - history.ended[row - 1])
+    return max(0.0, reading.committed_at - time)
 
 
-def _spread(shares: Sequence[Share]) -> float:
-    active = sum(bool(s.lag or s.arrived) for s in shares)
-    fair = FAIR_SHARE * sum(s.lag for s in shares) / max(1, active)
-    return sum(s.lag > fair for s in shares) / max(1, active)
+def _share(before: int, offset: int, after: int) -> float:
+    return (offset - before) / (after - before) if after > before else 1.0
 
 
-def _retention_margin(reading: Reading, shares: Iterable[Share]) -> float | None:
+def _spread(shares: Shares, lag: int) -> float:
+    if not lag:
+        return 0.0
+    active = len(shares.lag) - list(map(or_, shares.lag, shares.arrived)).count(0)
+    return sum(map((FAIR_SHARE * lag / active).__lt__, shares.lag)) / active
+
+
+def _retention_margin(reading: Reading, history: History, shares: Shares, waiting: Sequence[int]) -> float | None:
     """Seconds until retention deletes the oldest waiting record; None where no topic deletes by time."""
-    margins = [
-        reading.retention[s.partition.topic] - (s.age or 0.0) for s in shares if s.partition.topic in reading.retention
-    ]
-    return max(0.0, min(margins)) if margins else None
+    if not reading.retention:
+        return None
+    topics = reading.retention.keys() & set(map(itemgetter(0), shares.partitions))
+    waits: dict[float, list[int]] = {reading.retention[topic]: [] for topic in topics}
+    for place in waiting if waits else ():
+        topic = shares.partitions[place].topic
+        if topic in reading.retention:
+            waits[reading.retention[topic]].append(place)
+    ages = {seconds: oldest(reading, history, shares, places) or 0.0 for seconds, places in waits.items()}
+    return max(0.0, min(seconds - age for seconds, age in ages.items())) if ages else None

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from tidegate.api.reasons import Reason
 from tidegate.engine import words
-from tidegate.engine.history import HOLE
+from tidegate.engine.backlog import Shares
+from tidegate.engine.history import HOLE, NO_COMMIT
 from tidegate.engine.observation import GroupState, Reading, ReadingError
+from tidegate.engine.rates import SERVICE_WINDOW
 from tidegate.engine.situation import Situation
 
 STALE_AFTER = 15.0  # seconds, and three readings: older numbers are not acted on
@@ -26,12 +28,14 @@ class Verdict(NamedTuple):
     """What to do and why. `replicas` None: leave the target alone."""
 
     reason: Reason
-    message: str
+    said: str | words.Said
     replicas: int | None = None
     need: int | None = None
     desired: int | None = None
     limited_by: Reason | None = None
     at_risk: bool = False  # the promise will be broken with what this verdict asks for
+    copes_with: float | None = None  # the factor by which the arrivals may jump at once
+    wanted: int | None = None  # what the target should have but for spec.behavior; None where that was not judged
 
 
 Guard = Callable[[Situation], Verdict | None]
@@ -70,10 +74,10 @@ def hold_on_stale_reading(s: Situation) -> Verdict | None:
 
 def hold_on_unknown_backlog(s: Situation) -> Verdict | None:
     """No partition's lag can be known."""
-    if s.count is None:
+    if s.counted is None:
         return Verdict(Reason.UNKNOWN_BACKLOG, "the group has no partitions to read: its topics do not exist (yet)")
-    asleep = s.asked == 0 and s.count.arrived > 0  # someone must begin to consume
-    if s.count.lag is None and not s.count.beyond and not asleep:
+    asleep = s.asked == 0 and s.counted.arrived > 0  # someone must begin to consume
+    if s.counted.lag is None and not s.counted.beyond and not asleep:
         return Verdict(
             Reason.UNKNOWN_BACKLOG,
             "the group has no commit and its consumers start at the latest record: no lag before the first commit",
@@ -83,10 +87,10 @@ def hold_on_unknown_backlog(s: Situation) -> Verdict | None:
 
 def hold_after_offsets_jumped(s: Situation) -> Verdict | None:
     """A recreated topic, a truncated log or a reset commit: wait for a new history."""
-    if s.count is not None and s.count.beyond:
+    if s.counted is not None and s.counted.beyond:
         return Verdict(
             Reason.OFFSETS_RESET,
-            f"the commit is above the end in {words.some(s.count.beyond, 'partition')}: topic recreated or log cut",
+            f"the commit is above the end in {words.some(s.counted.beyond, 'partition')}: topic recreated or log cut",
         )
     reset = s.memory.reset_at
     history = s.memory.history
@@ -116,7 +120,7 @@ def hold_while_consumers_are_down(s: Situation) -> Verdict | None:
 
 def hold_on_stalled_transaction(s: Situation) -> Verdict | None:
     """Replicas cannot pass the last stable offset; readable records are still worth scaling out for."""
-    if s.count is None or not s.count.stalled or s.half_gone:
+    if s.counted is None or not s.counted.stalled or s.half_gone:
         return None
     return Verdict(Reason.TRANSACTION_STALLED, _stalled(s))
 
@@ -132,7 +136,7 @@ def hold_while_warming_up(s: Situation) -> Verdict | None:
     """Too few readings for a rate, unless the backlog alone is too much or the target sleeps at zero."""
     if len(s.memory.history) >= WARM_READINGS or s.asked == 0 or _overwhelmed(s):
         return None
-    readings = words.some(len(s.memory.history), "reading")
+    readings = words.some(s.memory.history.looks, "reading")
     return Verdict(Reason.WARMING_UP, f"{readings} so far: {WARM_READINGS} are needed to know a rate")
 
 
@@ -161,30 +165,56 @@ Brake = Callable[[Situation], str | None]
 
 def brake_while_unsettled(s: Situation) -> str | None:
     """A group that changes shows too little service, and each change prolongs it."""
-    return "the group does not settle" if _changing(s) or s.memory.crew.paused is not None else None
+    return None if s.memory.crew.settled else "the group does not settle"
 
 
 def brake_with_short_history(s: Situation) -> str | None:
-    """After a start or a gap nobody knows the peak: wait until a whole promise and its lead have been seen."""
-    wanted = min(LONGEST_WAIT, s.terms.max_age + s.startup + s.pause)
-    seen = s.memory.history.watched(HOLE * s.tick)
+    """After a start or a gap nobody knows the peak: wait until a whole promise and its lead have been seen.
+
+    The arrivals before the first look may be known from the broker. Then, if a replica's capacity is known too, only
+    the group itself must be watched: as long as a change just before the first look may take to show.
+    """
+    settles, hole = s.startup + s.pause, HOLE * s.tick
+    wanted = min(LONGEST_WAIT, s.terms.max_age + settles)
+    watched = s.memory.history.watched(hole)
+    enough = s.per_replica is not None and watched >= settles
+    seen = s.memory.history.known(hole) if enough else watched
     return f"only {words.seconds(seen)} were seen" if seen < wanted else None
+
+
+def brake_after_a_change(s: Situation) -> str | None:
+    """One change for each start-up and pause, and for each half of the promise.
+
+    What the last one did must be seen first, and a queue that may wait that long smooths what is shorter.
+    """
+    settles = max(s.startup + s.pause, s.terms.max_age / 2)
+    return f"the last change is {words.seconds(s.since_change)} old" if s.since_change < settles else None
 
 
 def brake_on_stalled_transaction(s: Situation) -> str | None:
     """When the transaction ends, all that waits behind it comes at once."""
-    return "an open transaction holds records back" if s.count and s.count.stalled else None
+    return "an open transaction holds records back" if s.counted and s.counted.stalled else None
 
 
 def brake_on_unknown_partitions(s: Situation) -> str | None:
     """Records of partitions without a commit may wait unseen."""
-    unknown = s.count is not None and s.count.unknown and any(_hidden(s))
+    unknown = s.counted is not None and s.counted.unknown and _hidden(s.counted.shares)
     return "partitions without a commit receive records" if unknown else None
 
 
+def brake_while_degraded(s: Situation) -> str | None:
+    """Features come back before replicas go, and show what they cost: a level says that there are too few."""
+    if s.level:
+        return f"features are off: level {s.level} of the degradation ladder"
+    back = s.memory.ladder.at and s.now < s.memory.ladder.shows_at + SERVICE_WINDOW
+    return "the features that are back do not show yet" if back else None
+
+
 BRAKES: tuple[Brake, ...] = (
+    brake_while_degraded,
     brake_while_unsettled,
     brake_with_short_history,
+    brake_after_a_change,
     brake_on_stalled_transaction,
     brake_on_unknown_partitions,
 )
@@ -192,7 +222,10 @@ BRAKES: tuple[Brake, ...] = (
 
 def first_objection(s: Situation, guards: Iterable[Guard]) -> Verdict | None:
     """The first guard that objects."""
-    return next((verdict for guard in guards if (verdict := guard(s)) is not None), None)
+    for guard in guards:
+        if (verdict := guard(s)) is not None:
+            return verdict
+    return None
 
 
 def first_brake(s: Situation) -> str | None:
@@ -205,18 +238,19 @@ def _changing(s: Situation) -> bool:
 
 
 def _stalled(s: Situation) -> str:
-    assert s.count is not None
-    blocked = sum(share.blocked for share in s.count.shares)
+    assert s.counted is not None
+    blocked = sum(s.counted.shares.blocked)
     return f"an open transaction holds back {words.some(blocked, 'record')}: replicas cannot read past it"
 
 
 def _overwhelmed(s: Situation) -> bool:
     """More waits than the replicas asked for could do within the promise, even if nothing came any more."""
-    if s.per_replica is None or s.fleet is None or s.count is None:
+    if s.per_replica is None or s.fleet is None or s.counted is None:
         return False
-    return s.count.behind > s.terms.max_age * s.per_replica * s.fleet.units(s.asked)
+    return s.counted.behind > s.terms.max_age * s.per_replica * s.fleet.units(s.asked)
 
 
-def _hidden(s: Situation) -> Iterable[bool]:
-    assert s.count is not None
-    return (share.position < 0 and share.arrived > 0 for share in s.count.shares)
+def _hidden(shares: Shares) -> bool:
+    return any(
+        arrived > 0 and position == NO_COMMIT for position, arrived in zip(shares.position, shares.arrived, strict=True)
+    )

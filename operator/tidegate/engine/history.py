@@ -7,9 +7,12 @@ A History is a value: nothing changes one in place.
 from __future__ import annotations  # array is generic to type checkers only before Python 3.12
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from math import inf
+from operator import sub
 from typing import NamedTuple
 
 from tidegate.engine.observation import PartitionId, Reading
@@ -21,7 +24,11 @@ minutes, 50 for a day."""
 THIN_AT = 16  # rows added before the next thinning: it costs a pass over all rows
 HOLE = 5.0  # readings without an answer, after which nobody can say what the peak was
 
+CAUGHT_UP = 2.0  # readings: what is no older has come just now
+
 NO_COMMIT = -1
+MOVING = inf
+"""Since when a commit stands still that moves, or has nothing before it."""
 
 
 class Still(NamedTuple):
@@ -43,7 +50,8 @@ class Row(NamedTuple):
     """One reading, summed up: records that arrived and were served since the history began, and what waits.
 
     `behind` is the distance from the head of the queue to the last record; `age` is the age of that head in seconds.
-    Then, by partition, the ends and the positions, and the offsets that stand still.
+    Then, by partition, the ends, the positions, and since when those stand still with a backlog; and the last stable
+    offsets that hold records back.
     """
 
     ended: float
@@ -54,13 +62,13 @@ class Row(NamedTuple):
     age: float
     highs: Sequence[int]
     positions: Sequence[int]
-    standing: Mapping[PartitionId, Still]
+    standing: Sequence[float]
     pinned: Mapping[PartitionId, Still]
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Rows of totals over time, and for each row the last offset of every partition."""
+    """Rows of totals over time, and for each row the end of every partition."""
 
     partitions: tuple[PartitionId, ...] = ()
     topic_ids: Mapping[str, str] = field(default_factory=dict)
@@ -72,9 +80,11 @@ class History:
     age: array[float] = field(default_factory=_doubles)
     highs: array[int] = field(default_factory=_longs)  # rows by partitions
     positions: array[int] = field(default_factory=_longs)  # of the last row only; NO_COMMIT where there is none
-    standing: Mapping[PartitionId, Still] = field(default_factory=dict)  # commits of partitions with a backlog
+    standing: array[float] = field(default_factory=_doubles)  # since when those stand still; MOVING where they do not
     pinned: Mapping[PartitionId, Still] = field(default_factory=dict)  # last stable offsets below the high watermark
     grown: int = 0  # rows since the last thinning
+    told: int = 0  # the first rows, which the broker told: only of their arrivals is anything known
+    whole: float = 0.0  # when the newest of its partitions was first seen; 0: with the first row
 
     def __len__(self) -> int:
         return len(self.ended)
@@ -84,49 +94,94 @@ class History:
         """Seconds from the first row to the last."""
         return self.ended[-1] - self.ended[0] if self.ended else 0.0
 
+    @property
+    def alike(self) -> float:
+        """Seconds in which all its partitions could be written to: before, the older ones got what is theirs now."""
+        return min(self.span, self.ended[-1] - self.whole) if self.ended else 0.0
+
+    @property
+    def looks(self) -> int:
+        """Rows that were seen, not told."""
+        return len(self) - self.told
+
+    @property
+    def looked(self) -> float:
+        """Seconds from the first row that was seen to the last."""
+        return self.ended[-1] - self.ended[self.told] if self.looks else 0.0
+
     def watched(self, hole: float) -> float:
-        """Seconds up to the last row without a hole: a gap of more than `hole` seconds that is not one of thinning."""
+        """Seconds of looking without a hole: a gap of more than `hole` seconds that is not one of thinning."""
         now = self.ended[-1] if self.ended else 0.0
-        for row in range(len(self) - 1, 0, -1):
+        for row in range(len(self) - 1, self.told, -1):
             gap = self.ended[row] - self.ended[row - 1]
             if gap > hole and gap > 2 * THIN_BELOW * (now - self.ended[row - 1]):
                 return now - self.ended[row]
-        return self.span
+        return self.looked
+
+    def known(self, hole: float) -> float:
+        """Seconds of arrivals without a hole: those watched, and those told of the time before."""
+        watched = self.watched(hole)
+        return self.span if watched == self.looked else watched
+
+    def ends(self, row: int) -> array[int]:
+        """The end of every partition in a row."""
+        width = len(self.partitions)
+        return self.highs[row * width : (row + 1) * width]
 
     def last_highs(self) -> array[int]:
         """The end of every partition in the last row."""
-        return self.highs[len(self.highs) - len(self.partitions) :] if self.ended else self.highs
+        return self.ends(len(self) - 1)
 
-    def column(self, index: int) -> array[int]:
+    def flow(self, over: float) -> Sequence[int]:
+        """What arrived in each partition in about the last `over` seconds."""
+        return list(map(sub, self.last_highs(), self.ends(self.at(over))))
+
+    def column(self, place: int) -> array[int]:
         """The end of one partition in every row."""
-        return self.highs[index :: len(self.partitions)]
+        return self.highs[place :: len(self.partitions)]
 
-    def arrival(self, index: int, offset: int, ended: float, high: int) -> tuple[float | None, int]:
-        """When the end of a partition passed an offset, that is when that record arrived, by interpolation.
+    def oldest(self, places: Sequence[int], offsets: Sequence[int]) -> tuple[int, Sequence[int]]:
+        """The first row by which a record at one of these offsets had arrived, and the places where it had.
 
-        `ended` and `high` are the newest point of the curve, not yet a row. Returns (time, 0), or (None, records) for a
-        record that arrived before the first row, with the number of records between the two.
+        The number of rows where none had. Looks further and further back from now until none had, then bisects in
+        between; for all places at once, and on with those that may be it.
         """
-        ends = self.column(index)
-        row = bisect_right(ends, offset)
-        if row == 0:
-            return None, (ends[0] if ends else high) - offset
-        before, after = ends[row - 1], ends[row] if row < len(ends) else high
-        then = self.ended[row] if row < len(ends) else ended
-        share = (offset - before) / (after - before) if after > before else 1.0
-        return self.ended[row - 1] + share * (then - self.ended[row - 1]), 0
+        low, high, back = 0, len(self), 1
+        while low < high:
+            row = (low + high) // 2 if low else max(0, high - back)
+            ends = self.ends(row)
+            if earlier := [place for place in places if ends[place] > offsets[place]]:
+                places, high, back = earlier, row, 2 * back
+            else:
+                low = row + 1
+        return low, places
 
     def at(self, ago: float) -> int:
-        """The row nearest to `ago` seconds before the last one."""
-        wanted = self.ended[-1] - ago
-        row = bisect_left(self.ended, wanted)
-        if row > 0 and wanted - self.ended[row - 1] < self.ended[min(row, len(self) - 1)] - wanted:
-            row -= 1
-        return min(row, len(self) - 1)
+        """The row nearest to `ago` seconds (0 or more) before the last one."""
+        times = self.ended
+        wanted = times[-1] - ago
+        row = bisect_left(times, wanted)
+        return row - 1 if row and wanted - times[row - 1] < times[row] - wanted else row
+
+    def overhangs(self, tick: float) -> bool:
+        """Whether what waits may still do so in the partitions there were before others came: only their consumers can
+        work on it. Until it was gone once, or for as long as the history reaches.
+        """
+        if not self.ended or self.whole < self.ended[0]:
+            return False
+        return min(self.age[self.since(self.whole) :]) > CAUGHT_UP * tick
+
+    def arrived_by(self, time: float) -> float:
+        """Records that had arrived by a time, by interpolation; at the first row for one before it."""
+        row = bisect_left(self.ended, time)
+        if row == 0 or row == len(self):
+            return self.arrived[max(0, min(row, len(self) - 1))]
+        before, after = self.ended[row - 1], self.ended[row]
+        return self.arrived[row - 1] + (time - before) / (after - before) * (self.arrived[row] - self.arrived[row - 1])
 
     def since(self, time: float) -> int:
-        """The first row at or after a time (the last row where there is none)."""
-        return min(bisect_left(self.ended, time), len(self) - 1)
+        """The first row seen at or after a time (the last row where there is none)."""
+        return min(max(bisect_left(self.ended, time), self.told), len(self.ended) - 1)
 
     def add(self, row: Row, keep: float) -> History:
         """The history with one more row; rows older than `keep` seconds go, and old ones are thinned now and then."""
@@ -141,9 +196,11 @@ class History:
             age=_with(self.age, row.age),
             highs=self.highs + array("q", row.highs),
             positions=array("q", row.positions),
-            standing=row.standing,
+            standing=array("d", row.standing),
             pinned=row.pinned,
             grown=self.grown + 1,
+            told=self.told,
+            whole=self.whole,
         )
         return grown if grown.grown < THIN_AT else grown.thinned(keep)
 
@@ -161,10 +218,9 @@ class History:
         return self._select(kept)
 
     def _select(self, rows: Sequence[int]) -> History:
-        width = len(self.partitions)
         highs = _longs()
         for row in rows:
-            highs += self.highs[row * width : (row + 1) * width]
+            highs += self.ends(row)
         return replace(
             self,
             ended=_pick(self.ended, rows),
@@ -175,16 +231,19 @@ class History:
             age=_pick(self.age, rows),
             highs=highs,
             grown=0,
+            told=bisect_left(rows, self.told),
         )
 
-    def over(self, reading: Reading, columns: Sequence[Sequence[int]], positions: Sequence[int]) -> History:
-        """The same totals over the partitions of a reading, given the past of each."""
+    def over(self, reading: Reading, columns: Sequence[Sequence[int]], places: Sequence[int | None]) -> History:
+        """The same totals over the partitions of a reading, given the past of each and the place that it had so far."""
         return replace(
             self,
             partitions=tuple(reading.partitions),
             topic_ids=reading.topic_ids,
-            highs=array("q", (column[row] for row in range(len(self)) for column in columns)),
-            positions=array("q", positions),
+            highs=array("q", chain.from_iterable(zip(*columns, strict=True))),
+            positions=array("q", [NO_COMMIT if place is None else self.positions[place] for place in places]),
+            standing=array("d", [MOVING if place is None else self.standing[place] for place in places]),
+            whole=self.ended[-1] if self.ended and None in places else self.whole,
         )
 
     def mean_pace(self) -> float:

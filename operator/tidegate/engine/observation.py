@@ -40,13 +40,25 @@ class GroupState(StrEnum):
     ABSENT = "Absent"  # the broker does not know the group
 
 
+class Past(NamedTuple):
+    """What arrived before the first reading, as the broker's log tells it.
+
+    `ends` has for each partition its end at each of the ascending `times`: never falling, and not above the ends read
+    since. Only arrivals have a past; of commits brokers keep none.
+    """
+
+    times: tuple[float, ...]
+    ends: Mapping[PartitionId, tuple[int, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One whole reading of one group: every partition it owes work on, or it would be a ReadingError.
 
     `committed_at` and `ended_at` are when the commits and the end offsets were answered (commits are asked first).
     `members` and `assignor` are None where the group was not described in this cycle. `retention` holds, for each topic
-    that deletes by time, its retention in seconds; `compacted` names topics whose offsets overstate records.
+    that deletes by time, its retention in seconds; `compacted` names topics whose offsets overstate records. `past`
+    comes once, with one of the first readings, where the source can tell it for all of the partitions.
     """
 
     partitions: Mapping[PartitionId, Offsets]
@@ -58,6 +70,7 @@ class Reading:
     assignor: str | None = None
     retention: Mapping[str, float] = field(default_factory=dict)
     compacted: frozenset[str] = frozenset()
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +98,10 @@ class Target:
     replicas: int
     pods: tuple[Pod, ...]
     template: str = ""
+    ready: int = field(init=False)  # pods that are
 
-    @property
-    def ready(self) -> int:
-        """Replicas that are ready."""
-        return sum(pod.ready_since is not None for pod in self.pods)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ready", sum(pod.ready_since is not None for pod in self.pods))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,27 @@ class Objection:
     message: str
 
 
+class Force(NamedTuple):
+    """A person holds the degradation ladder at `level` until `until`."""
+
+    level: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The flags of the degradation ladder.
+
+    `level` is the level they show, by what is recorded of them. `propagation` is the seconds until the application
+    obeys a flag. `objection` says why none may be switched now, None where they may.
+    """
+
+    level: int
+    propagation: float
+    objection: Objection | None = None
+    force: Force | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """Everything the engine may know at one moment."""
@@ -107,3 +140,4 @@ class Observation:
     reading: Reading | ReadingError
     target: Target | None  # None: not found or not readable; `objection` then says why
     objection: Objection | None = None
+    flags: Flags | None = None  # None: there is no ladder

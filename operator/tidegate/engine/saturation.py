@@ -3,17 +3,19 @@
 Arrival throughput of an idle group says nothing about capacity but a lower bound.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from tidegate.engine.capacity import SURE, Capacities, Fleet, Learned, Trial, learned_for, tried, with_learned
 from tidegate.engine.history import History
-from tidegate.engine.rates import service_rate, usual_age
+from tidegate.engine.rates import SERVICE_WINDOW, service_rate, usual_age
+from tidegate.engine.staleness import STALENESS
 
-STALENESS = 5.0
-"""Seconds that commits may be behind the work: the default `auto.commit.interval.ms`."""
 WORKING = 2.0
 """Seconds of work that must wait, beyond what may be done and not yet committed, at both ends of an interval to call
 the consumers saturated in it."""
+SURELY = 60.0
+"""Seconds of what was done lately: where so much waits nobody idles, however much was thought to be possible."""
 HOLDS_WORK = 0.5  # share of the active partitions that must hold a part of it: one hot partition saturates one consumer
 ALL_HOLD_WORK = 0.9
 LOOK_BACK = 30.0  # seconds: six auto-commits; an older service says less of the present one
@@ -29,8 +31,7 @@ class Streak:
     replicas: int
 
 
-@dataclass(frozen=True, slots=True)
-class Skill:
+class Skill(NamedTuple):
     """What is known of the replicas' capacity, and the saturated time it is being learned from."""
 
     capacities: Capacities = ()
@@ -39,15 +40,16 @@ class Skill:
 
     def interrupted(self) -> "Skill":
         """Without the saturated time: something happened that it would be blamed for."""
-        return replace(self, streak=None) if self.streak else self
+        return self._replace(streak=None) if self.streak else self
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """What a settled group did up to its newest reading: `ready` replicas of one `template`, `behind` records behind.
 
-    `spread` is the share of the active partitions that hold a real part of that, `settled_at` when the group last
-    changed.
+    `enough` are the seconds of work that must wait to be sure that nobody idles, `spread` is the share of the active
+    partitions that hold a real part of that, `settled_at` when the group last changed. Where commits come in batches,
+    `batch` is the seconds for which they may have been behind the work, and `shown_at` when every partition had
+    committed since.
     """
 
     history: History
@@ -55,9 +57,12 @@ class Work:
     ready: int
     fleet: Fleet
     behind: int
+    enough: float
     spread: float
     tick: float
     settled_at: float
+    batch: float
+    shown_at: float
 
 
 def after(skill: Skill, work: Work) -> Skill:
@@ -66,16 +71,20 @@ def after(skill: Skill, work: Work) -> Skill:
         return _bounded(skill, work).interrupted()
     streak = skill.streak
     if streak is None or streak.replicas != work.ready:
-        return replace(skill, streak=Streak(work.history.committed[-1], work.ready))
+        return skill._replace(streak=Streak(work.history.ended[-1], work.ready))
     return _sampled(skill, streak, work)
 
 
 def saturated(skill: Skill, work: Work) -> bool:
     """Whether more waits than jumps of commits explain, measured in seconds of work, in most partitions."""
-    recent = service_rate(work.history, work.settled_at) or 0.0
+    needed = ALL_HOLD_WORK if work.fleet.uneven[0] else HOLDS_WORK  # where some get more, those few are no measure
+    if work.spread < needed:
+        return False
+    recent = service_rate(work.history, work.settled_at, SERVICE_WINDOW + 2 * work.batch) or 0.0
     learned = learned_for(skill.capacities, work.template)
     full = learned.rate * work.fleet.units(work.ready) if learned and learned.proven else 0.0
-    return work.behind > enough(work.history) * max(full, recent) and work.spread >= HOLDS_WORK
+    least = min((work.enough + work.batch) * max(full, recent), (SURELY + work.batch) * recent)
+    return work.behind > least
 
 
 def enough(history: History) -> float:
@@ -89,28 +98,29 @@ def _sampled(skill: Skill, streak: Streak, work: Work) -> Skill:
 
     Where all partitions hold work every consumer was busy; else only the fullest, and they set the pace.
     """
-    rate, seconds = _done_since(work.history, max(streak.since, work.history.ended[-1] - LOOK_BACK))
-    if rate <= 0:
+    since = max(streak.since + work.batch, work.shown_at, work.history.ended[-1] - LOOK_BACK - 2 * work.batch)
+    rate, seconds = _done_since(work.history, since)
+    if rate <= 0 or seconds < work.batch:
         return skill
     units = work.fleet.units(work.ready)
     if work.spread >= ALL_HOLD_WORK:
-        units = max(units, min(work.ready, work.fleet.ceiling))
+        units = max(units, min(work.ready, work.fleet.owners))
     known = (learned_for(skill.capacities, work.template) or Learned(work.template, 0.0)).saturated(rate / units)
-    sure = seconds > (SURE - 0.5) * work.tick
+    sure = seconds > (SURE - 0.5) * work.tick + 2 * work.batch
     trial = tried(skill.trial, units, min(rate, known.rate * units), sure, work.history.ended[-1])
-    return replace(skill, capacities=with_learned(skill.capacities, known), trial=trial)
+    return skill._replace(capacities=with_learned(skill.capacities, known), trial=trial)
 
 
 def _bounded(skill: Skill, work: Work) -> Skill:
     """Learn a lower bound from a time in which the replicas may have idled."""
-    wanted = max(BOUND_OVER, 3 * work.tick)
+    wanted = max(BOUND_OVER, 3 * work.tick) + 2 * work.batch
     since = work.history.ended[-1] - wanted
     rate, seconds = _done_since(work.history, since - work.tick / 2)
     known = learned_for(skill.capacities, work.template) or Learned(work.template, 0.0)
     bound = rate / work.ready
-    if seconds < 0.9 * wanted or since < work.settled_at or bound <= known.rate * HIGHER:
+    if seconds < 0.9 * wanted or since < work.shown_at or bound <= known.rate * HIGHER:
         return skill
-    return replace(skill, capacities=with_learned(skill.capacities, known.busy(bound)))
+    return skill._replace(capacities=with_learned(skill.capacities, known.busy(bound)))
 
 
 def _done_since(history: History, time: float) -> tuple[float, float]:

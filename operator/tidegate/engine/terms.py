@@ -3,7 +3,20 @@
 from datetime import timedelta
 from typing import NamedTuple
 
+from tidegate.api.behavior import Behavior
+from tidegate.api.degradation import DegradationSpec
 from tidegate.api.lagpolicy import LagPolicySpec, Mode, OffsetReset
+from tidegate.api.partitions import PartitionsSpec
+
+
+class LadderTerms(NamedTuple):
+    """The degradation ladder: what is missing at each level from 1 on, and the highest it may take by itself."""
+
+    levels: tuple[str, ...]
+    highest: int
+    escalate_after: float
+    restore_after: float
+    max_duration: float
 
 
 class Terms(NamedTuple):
@@ -17,6 +30,9 @@ class Terms(NamedTuple):
     rate: float | None
     startup: float | None
     rebalance: float | None
+    behavior: Behavior | None  # None: no limits on how fast
+    partitions: PartitionsSpec
+    ladder: LadderTerms | None  # None: no feature is ever switched off
     paused: bool
     dry_run: bool
 
@@ -33,8 +49,21 @@ def terms_of(spec: LagPolicySpec) -> Terms:
         rate=capacity.records_per_second,
         startup=_seconds(capacity.startup),
         rebalance=_seconds(capacity.rebalance),
+        behavior=spec.behavior,
+        partitions=spec.partitions,
+        ladder=_ladder(spec.degradation) if spec.degradation is not None else None,
         paused=spec.mode == Mode.PAUSED,
         dry_run=spec.mode == Mode.DRY_RUN,
+    )
+
+
+def _ladder(spec: DegradationSpec) -> LadderTerms:
+    return LadderTerms(
+        levels=tuple(level.name for level in spec.levels),
+        highest=spec.highest,
+        escalate_after=spec.escalate_after.total_seconds(),
+        restore_after=spec.restore_after.total_seconds(),
+        max_duration=spec.max_duration.total_seconds(),
     )
 
 

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from tidegate.api import LagPolicySpec
 from tidegate.api.lagpolicy import Mode
+from tidegate.simulate.features import Features
 from tidegate.simulate.fluid import FluidWorld
 from tidegate.simulate.optimum import Optimum, memory_needed, optimum
 from tidegate.simulate.outcome import Outcome, outcome
 from tidegate.simulate.peers import Brandwatch, Flink, FlinkSettings, Keda, Numaflow, Static, static_peak
 from tidegate.simulate.planned import planned
-from tidegate.simulate.regime import Regime
+from tidegate.simulate.regime import Regime, steady
 from tidegate.simulate.steered import Tidegate
 from tidegate.simulate.trace import Curve
 from tidegate.simulate.world import Controller, Run, play
@@ -27,11 +28,15 @@ Progress = Callable[[str, int], None]
 
 
 class Rival(NamedTuple):
-    """A controller, its settings in words, and the replicas it begins with (None: enough for the first minute)."""
+    """A controller, its settings in words, and what it begins with.
+
+    `replicas` None: enough for the first minute. `features` are those that it may switch off, None where it has none.
+    """
 
     controller: Controller
     settings: str
     replicas: int | None = None
+    features: Features | None = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +89,20 @@ COMPARABLE = (*RIVALS, OPTIMUM)
 
 
 def backtest(
-    spec: LagPolicySpec, regime: Regime, arrivals: Curve, compare: Sequence[str], progress: Progress
+    spec: LagPolicySpec,
+    regime: Regime,
+    arrivals: Curve,
+    compare: Sequence[str],
+    progress: Progress,
+    features: Features | None = None,
 ) -> list[Result]:
-    """Play the policy and everyone in `compare` (names of COMPARABLE) on arrivals (records per tick)."""
+    """Play the policy and everyone in `compare` (names of COMPARABLE) on arrivals (records per tick).
+
+    The policy's ladder switches `features`; without them it is left out. All others keep every feature on.
+    """
     best = _optimum(regime, arrivals, progress) if OPTIMUM in compare else None
     hours = best.pod_seconds / 3600 if best else None
-    rivals = [_policy(spec), *(RIVALS[name](regime, arrivals) for name in compare if name != OPTIMUM)]
+    rivals = [_policy(spec, features), *(RIVALS[name](regime, arrivals) for name in compare if name != OPTIMUM)]
     results = [
         Result(rival.settings, outcome(run, hours), run)
         for rival in rivals
@@ -111,15 +124,19 @@ def unavoidable(regime: Regime, arrivals: Curve) -> float:
     return outcome(planned(everyone, arrivals, regime)).late_share
 
 
-def _policy(spec: LagPolicySpec) -> Rival:
+def _policy(spec: LagPolicySpec, features: Features | None) -> Rival:
     """The policy as it would act: a mode that only looks on is for the cluster."""
-    return Rival(Tidegate(spec.model_copy(update={"mode": Mode.ACTIVE})), "the policy")
+    acting = Tidegate(spec.model_copy(update={"mode": Mode.ACTIVE}), features=features)
+    return Rival(acting, "the policy with its ladder" if features else "the policy", features=features)
 
 
 def _played(rival: Rival, regime: Regime, arrivals: Curve, progress: Progress) -> Run:
-    world = FluidWorld(arrivals, regime, replicas=rival.replicas, commit_every=AUTO_COMMIT)
+    pace = rival.features.pace if rival.features else steady
+    world = FluidWorld(arrivals, regime, replicas=rival.replicas, drift=pace, commit_every=AUTO_COMMIT)
     name = rival.controller.name
-    return play(world, rival.controller, len(arrivals), lambda tick: progress(name, tick))
+    run = play(world, rival.controller, len(arrivals), lambda tick: progress(name, tick))
+    run.features = rival.features
+    return run
 
 
 def _optimum(regime: Regime, arrivals: Curve, progress: Progress) -> Run:

@@ -5,7 +5,7 @@ whole group; pods are paid for from creation. Nothing is rounded to ticks: stops
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
 import numpy as np
@@ -113,27 +113,18 @@ class FluidWorld:
 
     def view(self) -> View:
         """Whole offsets, spread evenly over the partitions."""
-        ended, count = int(self._arrived[-1]), self.regime.partitions
-        committed = min(self._commits(), ended)
-        offsets = {
-            name: Offsets(0, (committed + p) // count, end := (ended + p) // count, end)
-            for p, name in enumerate(self._ids)
-        }
-        at = EPOCH + self.now
-        reading = Reading(
-            partitions=offsets,
-            topic_ids=TOPIC_IDS,
-            committed_at=at,
-            ended_at=at,
-            state=_state(self._working, self._stopped_until > self.now),
-            members=self._working * self.regime.consumers,
-            assignor="range",
-        )
         busy = self._work / self._could if self._could else 1.0
         self._work = self._could = 0.0
         lag = self._arrived[-1] - self._served[-1]
         self._log.append((self.now, self._fleet.replicas, self._working, lag, self._served[-1]))
-        return View(at, Observation(reading, self._fleet.target()), busy)
+        at, ended, committed = EPOCH + self.now, int(self._arrived[-1]), self._commits()
+        stopped, target = self._stopped_until > self.now, self._fleet.target()
+        members = self._working * self.regime.consumers
+
+        def look() -> Observation:
+            return Observation(reading_of(_spread(self._ids, ended, committed), at, members, stopped, "range"), target)
+
+        return View(at, look, busy)
 
     def _commits(self) -> int:
         """Records committed by now. Each consumer commits at its own phase; all commit when a rebalance stops them."""
@@ -169,10 +160,25 @@ class FluidWorld:
         )
 
 
-def _state(members: int, stopped: bool) -> GroupState:
-    if not members:
-        return GroupState.EMPTY
-    return GroupState.REBALANCING if stopped else GroupState.STABLE
+def _spread(ids: Sequence[PartitionId], ended: int, committed: int) -> dict[PartitionId, Offsets]:
+    count, committed = len(ids), min(committed, ended)
+    return {name: Offsets(0, (committed + p) // count, end := (ended + p) // count, end) for p, name in enumerate(ids)}
+
+
+def reading_of(
+    partitions: Mapping[PartitionId, Offsets], at: float, members: int, stopped: bool, assignor: str
+) -> Reading:
+    """What a broker tells at a moment of a group of so many members, some of which may be stopped by a rebalance."""
+    state = GroupState.EMPTY if not members else GroupState.REBALANCING if stopped else GroupState.STABLE
+    return Reading(
+        partitions=partitions,
+        topic_ids=TOPIC_IDS,
+        committed_at=at,
+        ended_at=at,
+        state=state,
+        members=members,
+        assignor=assignor,
+    )
 
 
 def first_replicas(arrivals: Curve, regime: Regime) -> int:

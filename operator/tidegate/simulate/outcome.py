@@ -10,7 +10,10 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """One controller on one trace. `late_share` is the share of records older than the promise when processed."""
+    """One controller on one trace. `late_share` is the share of records older than the promise when processed.
+
+    `transitions` are the steps of its degradation ladder, up and down; None where it had none.
+    """
 
     controller: str
     replica_hours: float
@@ -20,6 +23,7 @@ class Outcome:
     max_age_seconds: float
     scale_events: int
     rebalances: int
+    transitions: int | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -43,4 +47,5 @@ def outcome(run: Run, optimum_replica_hours: float | None = None) -> Outcome:
         max_age_seconds=oldest(run.ages),
         scale_events=len(run.orders),
         rebalances=run.rebalances,
+        transitions=len(run.features.steps) if run.features else None,
     )

@@ -1,4 +1,7 @@
-"""Pictures of runs: arrivals and capacity, the age of the oldest record against the promise, replicas of each."""
+"""Pictures of runs: arrivals and capacity, the age of the oldest record against the promise, replicas of each.
+
+Where one has a degradation ladder, its level too.
+"""
 
 from base64 import b64encode
 from html import escape
@@ -7,8 +10,10 @@ from io import BytesIO
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tidegate.simulate.outcome import HOUR
+from tidegate.simulate.regime import steady
 from tidegate.simulate.trace import Curve
 from tidegate.simulate.world import Run
 
@@ -36,8 +41,9 @@ def oldest_ages(arrivals: Curve, run: Run) -> Curve:
 
 def picture(arrivals: Curve, runs: list[Run], title: str = "") -> Figure:
     """Runs over the same trace, one picture below the other."""
-    figure = Figure(figsize=(12, 9), layout="tight")
-    axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 1.5])
+    ladders = [run for run in runs if run.features]
+    figure = Figure(figsize=(12, 10 if ladders else 9), layout="tight")
+    axes = figure.subplots(4 if ladders else 3, 1, sharex=True, height_ratios=[2, 2, 1.5, *([0.7] if ladders else [])])
     regime = runs[0].regime
     hours = (np.arange(len(arrivals)) + 0.5) * regime.tick / HOUR
     rate = np.convolve(arrivals / regime.tick, np.ones(MINUTE_TICKS) / MINUTE_TICKS, mode="same")
@@ -45,11 +51,14 @@ def picture(arrivals: Curve, runs: list[Run], title: str = "") -> Figure:
     for run in reversed(runs):  # the first one on top
         _draw(axes, arrivals, run)
     axes[1].axhline(regime.max_age, color="red", linestyle="--", linewidth=0.8, label="promise")
-    for axis, name in zip(axes, ("records/s: arrivals, capacity", "age of the oldest, s", "replicas"), strict=True):
+    for run in ladders:
+        _draw_level(axes[3], run)
+    names = ("records/s: arrivals, capacity", "age of the oldest, s", "replicas", "level")
+    for axis, name in zip(axes, names, strict=False):
         axis.set_ylabel(name)
         axis.legend(loc="upper right", fontsize="small")
         axis.grid(alpha=0.3)
-    axes[2].set_xlabel("hours")
+    axes[-1].set_xlabel("hours")
     axes[0].set_title(title, fontsize="medium")
     return figure
 
@@ -64,7 +73,18 @@ def page(arrivals: Curve, runs: list[Run], table: str, notes: str) -> str:
 
 def _draw(axes: list[Axes], arrivals: Curve, run: Run) -> None:
     hours = np.asarray(run.times) / HOUR
-    capacity = [run.regime.capacity(ready) for ready in run.ready]
+    pace = run.features.pace if run.features else steady
+    capacity = [run.regime.capacity(ready) * pace(time) for ready, time in zip(run.ready, run.times, strict=True)]
     axes[0].step(hours, capacity, where="post", linewidth=0.6, alpha=0.7, label=f"capacity of {run.controller}")
     axes[1].plot(hours, oldest_ages(arrivals, run), linewidth=0.6, alpha=0.7, label=run.controller)
     axes[2].step(hours, run.replicas, where="post", linewidth=0.7, alpha=0.8, label=run.controller)
+
+
+def _draw_level(axis: Axes, run: Run) -> None:
+    """The level that the flags show."""
+    steps = [(0.0, 0), *run.features.steps] if run.features else []
+    hours = [time / HOUR for time, _ in steps] + [run.times[-1] / HOUR]
+    levels = [level for _, level in steps]
+    axis.step(hours, [*levels, levels[-1]], where="post", linewidth=0.9, label=f"level of {run.controller}")
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_ylim(-0.1, max(1, *levels) + 0.5)

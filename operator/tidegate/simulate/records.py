@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.api.reasons import Reason
-from tidegate.engine.observation import GroupState, Observation, Offsets, PartitionId, Reading, ReadingError
+from tidegate.engine.observation import Observation, Offsets, PartitionId, Reading, ReadingError
 from tidegate.simulate.ages import Pieces, pieces
 from tidegate.simulate.assignors import NOBODY
 from tidegate.simulate.conditions import ASSIGNORS, Conditions, Protocol
 from tidegate.simulate.fleet import EPOCH, Fleet
-from tidegate.simulate.fluid import TOPIC, TOPIC_IDS, first_replicas
+from tidegate.simulate.fluid import TOPIC, first_replicas, reading_of
 from tidegate.simulate.regime import Regime
 from tidegate.simulate.trace import Curve
 from tidegate.simulate.world import Run, View
@@ -161,7 +161,8 @@ class RecordWorld:
         self._work = self._could = 0.0
         lag = float((self._arrived - self._served).sum())
         self._log.append((self.now, self._fleet.replicas, len(self._fleet.ready), lag, float(self._served.sum())))
-        return View(EPOCH + self.now, Observation(self._reading(), self._fleet.target()), busy)
+        observation = Observation(self._reading(), self._fleet.target())  # at once: luck must not depend on who looks
+        return View(EPOCH + self.now, lambda: observation, busy)
 
     def _reading(self) -> Reading | ReadingError:
         luck = self._draw.random() if self.conditions.failed or self.conditions.lost else 1.0
@@ -173,21 +174,11 @@ class RecordWorld:
         return self._before
 
     def _whole_reading(self) -> Reading:
-        at = EPOCH + self.now
         ends = self._arrived.astype(np.int64)
         offsets = zip(self._ids, np.minimum(self._committed, ends).tolist(), ends.tolist(), strict=True)
-        members = len(self._fleet.ready)
+        partitions = {name: Offsets(0, committed, end, end) for name, committed, end in offsets}
         stopped = bool((self._stopped_until > self.now).any())
-        state = GroupState.EMPTY if not members else GroupState.REBALANCING if stopped else GroupState.STABLE
-        return Reading(
-            partitions={name: Offsets(0, committed, end, end) for name, committed, end in offsets},
-            topic_ids=TOPIC_IDS,
-            committed_at=at,
-            ended_at=at,
-            state=state,
-            members=members,
-            assignor=self.conditions.assignor,
-        )
+        return reading_of(partitions, EPOCH + self.now, len(self._fleet.ready), stopped, self.conditions.assignor)
 
     def end(self, controller: str) -> Run:
         """Close the books."""

@@ -2,23 +2,32 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import Protocol
 
 from tidegate.engine.observation import Observation
 from tidegate.simulate.ages import Pieces
+from tidegate.simulate.features import Features
 from tidegate.simulate.regime import Regime
 
 
-class View(NamedTuple):
+@dataclass(frozen=True)
+class View:
     """One look at a world.
 
+    `look` gives what broker and API server show; it costs a count of all partitions, which only who looks should pay.
     `busy` is the share of the time since the last view in which the consumers that were not stopped had work: Flink
     measures it inside its own tasks, and no broker shows it. Only peers that have it in reality may use it.
     """
 
     now: float
-    observation: Observation
+    look: Callable[[], Observation]
     busy: float
+
+    @cached_property
+    def observation(self) -> Observation:
+        """What broker and API server show."""
+        return self.look()
 
 
 class Controller(Protocol):
@@ -33,7 +42,10 @@ class Controller(Protocol):
 
 @dataclass
 class Run:
-    """What happened in a world under one controller. Times in seconds from the start."""
+    """What happened in a world under one controller. Times in seconds from the start.
+
+    `features` are those that could be switched off, None where there were none.
+    """
 
     controller: str
     regime: Regime
@@ -46,6 +58,12 @@ class Run:
     ready: list[int] = field(default_factory=list)
     lag: list[float] = field(default_factory=list)
     served: list[float] = field(default_factory=list)
+    features: Features | None = field(default=None, kw_only=True)
+
+    @property
+    def hours_off(self) -> float:
+        """Hours in which features were switched off."""
+        return self.features.off(len(self.times) * self.regime.tick) / 3600 if self.features else 0.0
 
 
 class World(Protocol):

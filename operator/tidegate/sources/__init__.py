@@ -5,9 +5,9 @@ from typing import Any
 
 from tidegate.api import BrokerConnectionSpec, SecretKeyRef
 from tidegate.sources.kafka import open_kafka
-from tidegate.sources.shape import ConnectionInfo, Source, WantedGroup
+from tidegate.sources.shape import Actor, ConnectionInfo, Increased, Source, WantedGroup
 
-__all__ = ["ConnectionInfo", "Source", "WantedGroup", "open_source"]
+__all__ = ["Actor", "ConnectionInfo", "Increased", "Source", "WantedGroup", "open_source"]
 
 
 def open_source(spec: BrokerConnectionSpec[Any], secrets: Mapping[SecretKeyRef, str]) -> Source:

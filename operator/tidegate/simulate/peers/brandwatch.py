@@ -37,11 +37,10 @@ class Brandwatch:
 
     def decide(self, view: View) -> int | None:
         """The next count that divides the partitions, some such counts away at most; none soon after another."""
-        target = view.observation.target
-        if not self._reconcile.due(view.now) or target is None:
+        if not self._reconcile.due(view.now):
             return None
-        seen = signal(view)
-        if seen is None or target.replicas == 0 or target.ready < target.replicas:
+        seen, target = signal(view), view.observation.target
+        if seen is None or target is None or target.replicas == 0 or target.ready < target.replicas:
             return None
         self._measure(view.now, seen, target.replicas)
         if len(self._topic) < FEWEST or view.now - self._scaled_at < self.cooloff:

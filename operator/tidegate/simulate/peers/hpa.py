@@ -1,22 +1,25 @@
 """The HorizontalPodAutoscaler's rules for an external metric with an AverageValue (Kubernetes 1.36)."""
 
-from dataclasses import dataclass
 from math import ceil
+
+from tidegate.api.behavior import Behavior, PolicyType, ScalingPolicy, ScalingRules
+from tidegate.engine.behavior import Past, Recommendations, Until, allowed, longest_period, remembered
 
 TOLERANCE = 0.1
 SYNC = 15.0
-DOWN_WINDOW = 300.0
+DOWN_WINDOW = 300
 
 
-@dataclass(frozen=True)
-class Behavior:
+def hpa_behavior(down_window: int = DOWN_WINDOW) -> Behavior:
     """`spec.behavior` with the API server's defaults: up 4 pods or 100 % per 15 s, down 100 % per 15 s."""
-
-    down_window: float = DOWN_WINDOW
-    up_window: float = 0.0
-    up_pods: int = 4
-    up_percent: int = 100
-    period: float = 15.0
+    pods, percent = (
+        ScalingPolicy(type=kind, value=value, period_seconds=15)
+        for kind, value in ((PolicyType.PODS, 4), (PolicyType.PERCENT, 100))
+    )
+    return Behavior(
+        scale_up=ScalingRules(policies=(pods, percent)),
+        scale_down=ScalingRules(stabilization_window_seconds=down_window, policies=(percent,)),
+    )
 
 
 class Hpa:
@@ -24,38 +27,30 @@ class Hpa:
 
     def __init__(self, least: int, most: int, behavior: Behavior | None = None) -> None:
         self.least, self.most, self.behavior = max(1, least), most, behavior
-        self._proposals: list[tuple[float, int]] = []
-        self._added: list[tuple[float, int]] = []
+        self._proposals = Recommendations()
+        self._past: Past = ()
 
     def sync(self, now: float, current: int, metric: float, target: float) -> int:
         """Replicas to have from now on; `metric` is the total, `target` the AverageValue."""
         proposal = propose(current, metric, target)
         if self.behavior is None:
-            wanted = self._without_behavior(now, current, proposal)
-        else:
-            wanted = self._with_behavior(now, current, proposal, self.behavior)
-        if wanted > current:
-            self._added.append((now, wanted - current))
-        return wanted
-
-    def _remember(self, now: float, proposal: int, keep: float) -> None:
-        self._proposals = [(at, value) for at, value in self._proposals if at >= now - keep] + [(now, proposal)]
+            return self._without_behavior(now, current, proposal)
+        return self._with_behavior(now, current, proposal, self.behavior)
 
     def _without_behavior(self, now: float, current: int, proposal: int) -> int:
         """The greatest proposal of the last 300 s, at most doubled (or 4) in one sync, in one jump down."""
-        self._remember(now, proposal, DOWN_WINDOW)
-        stable = max(value for _, value in self._proposals)
+        self._proposals = self._proposals.after(proposal, now)
+        stable = int(self._proposals.largest(now - DOWN_WINDOW))
         return min(max(stable, self.least), min(self.most, max(2 * current, 4)))
 
     def _with_behavior(self, now: float, current: int, proposal: int, behavior: Behavior) -> int:
-        """Up no further than every proposal of the up window, down no further than any of the down window."""
-        self._remember(now, proposal, max(behavior.down_window, behavior.up_window))
-        recent = [value for at, value in self._proposals if at >= now - behavior.up_window]
-        settled = [value for at, value in self._proposals if at >= now - behavior.down_window]
-        stable = min(max(current, min(recent)), max(settled))
-        before = current - sum(added for at, added in self._added if at > now - behavior.period)
-        fastest = max(before + behavior.up_pods, ceil(before * (1 + behavior.up_percent / 100)))
-        return min(max(stable, self.least), min(self.most, max(fastest, current)))
+        """As far as the behavior allows, within the limits."""
+        may = allowed(behavior, current, proposal, self._proposals, self._past, now)
+        self._proposals = self._proposals.after(proposal, now)
+        wanted = min(max(may.replicas, self.least), self.most)
+        if wanted != current:
+            self._past = (*remembered(self._past, longest_period(behavior), now), Until(now, current, current))
+        return wanted
 
 
 def propose(current: int, metric: float, target: float) -> int:

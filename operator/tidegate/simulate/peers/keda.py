@@ -1,7 +1,8 @@
 """KEDA's Kafka scaler (2.21) with the HPA it drives."""
 
+from tidegate.api.behavior import Behavior
 from tidegate.engine.observation import Reading
-from tidegate.simulate.peers.hpa import SYNC, Behavior, Hpa
+from tidegate.simulate.peers.hpa import SYNC, Hpa
 from tidegate.simulate.peers.signals import Every
 from tidegate.simulate.world import View
 
@@ -33,12 +34,13 @@ class Keda:
 
     def decide(self, view: View) -> int | None:
         """The scale loop's word on 0 and 1, else the HPA's."""
-        current = view.observation.target.replicas if view.observation.target else 0
         sync, poll = self._sync.due(view.now), self._poll.due(view.now)
-        reading = view.observation.reading
-        if not (sync or poll) or not isinstance(reading, Reading):
+        if not sync and not (poll and self.least == 0):
             return None
-        lag = lag_of(reading)
+        reading, target = view.observation.reading, view.observation.target
+        if not isinstance(reading, Reading):
+            return None
+        current, lag = target.replicas if target else 0, lag_of(reading)
         if self.least == 0 and poll:
             zero = self._zero_or_one(view.now, current, lag)
             if zero is not None:

@@ -14,6 +14,7 @@ from tidegate.sources.kafka.configs import Configs
 from tidegate.sources.kafka.coordinators import Coordinators
 from tidegate.sources.kafka.groups import Described, Listed
 from tidegate.sources.kafka.offsets import Ends, Logs
+from tidegate.sources.kafka.past import Pasts, TopicPast
 from tidegate.sources.kafka.scopes import Scopes
 from tidegate.sources.kafka.settings import Settings
 from tidegate.sources.kafka.topics import Topic, Topics
@@ -33,6 +34,7 @@ class Cluster:
         self.topics = Topics(self.wire, settings.bootstrap)
         self.coordinators = Coordinators(self.wire, self.topics)
         self.logs = Logs(self.wire, self.topics)
+        self.pasts = Pasts(self.logs)
         self.own: dict[str, tuple[str, ...]] = {}  # topics of groups whose policies name none
         self.assigned: dict[str, frozenset[str]] = {}  # topics of such groups' members, as last described
         self.scopes = Scopes(self.topics, configs)
@@ -40,6 +42,7 @@ class Cluster:
     def keep_only(self, names: set[str]) -> None:
         """Forget the groups that nobody wants any more."""
         self.coordinators.keep_only(names)
+        self.pasts.keep_only(names)
         for remembered in (self.own, self.assigned):
             for name in remembered.keys() - names:
                 del remembered[name]
@@ -57,6 +60,8 @@ class Cycle:
         self.listings: dict[int, dict[str, Listed] | Trouble] = {}
         self.described: dict[str, Described | Trouble] = {}
         self.ends: dict[str, Ends] = {}
+        self.newcomers: dict[WantedGroup, tuple[str, ...]] = {}
+        self.pasts: dict[str, TopicPast] = {}
 
     async def run(self) -> None:
         """Ask everything. Raises Trouble where no broker answers."""
@@ -72,6 +77,7 @@ class Cycle:
         self._find_own_topics()
         await self._learn(self.early)
         await self._read_ends()
+        await self._read_pasts()
         self.cluster.configs.refresh(self.ends)
 
     def names(self, one: WantedGroup) -> tuple[str, ...]:
@@ -180,6 +186,13 @@ class Cycle:
             self.cluster.topics.expire()
             await self._learn(self.late)
             await self._ends_of({name: stable for name, stable in self._needed().items() if name in again})
+
+    async def _read_pasts(self) -> None:
+        """After all that a reading is for: it takes nothing away from that but what time is left."""
+        pasts = self.cluster.pasts
+        for one in pasts.newcomers(self.wanted):
+            self.newcomers[one] = tuple(filter(self.cluster.topics.exists, self.names(one)))
+        self.pasts = await pasts.read(self.newcomers, self.ends, self.late)
 
     def _needed(self) -> dict[str, bool]:
         """The distinct topics of the groups that can still be read; True where last stable offsets are needed."""

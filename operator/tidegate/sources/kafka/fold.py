@@ -1,10 +1,14 @@
 """What a cycle was answered, folded into one Reading a policy, whole or not at all (rule 1 of measuring)."""
 
+from collections.abc import Mapping
+
 from tidegate.api.lagpolicy import Isolation
 from tidegate.engine.observation import GroupState, Offsets, PartitionId, Reading
 from tidegate.sources.kafka.commits import Commits, committed, has_any
 from tidegate.sources.kafka.cycle import Cycle
-from tidegate.sources.kafka.groups import Described
+from tidegate.sources.kafka.groups import SHARE, Described
+from tidegate.sources.kafka.past import past_of
+from tidegate.sources.kafka.scopes import Scope
 from tidegate.sources.kafka.topics import Topic
 from tidegate.sources.kafka.trouble import Trouble
 from tidegate.sources.shape import WantedGroup
@@ -39,18 +43,24 @@ def _reading(cycle: Cycle, one: WantedGroup) -> Reading:
         committed_at=found.at,
         ended_at=ended_at,
         state=state,
-        members=described.members if isinstance(described, Described) else None,
+        members=len(described.members) if isinstance(described, Described) else None,
         assignor=described.assignor if isinstance(described, Described) else None,
         retention=scope.retention,
         compacted=scope.compacted,
+        past=past_of(cycle.pasts, scope, partitions) if one in cycle.newcomers and _all_of(scope, partitions) else None,
     )
+
+
+def _all_of(scope: Scope, partitions: Mapping[PartitionId, Offsets]) -> bool:
+    """Whether no topic has grown while it was read."""
+    return len(partitions) == sum(len(topic.partitions) for topic in scope.topics)
 
 
 def _state(cycle: Cycle, group: str, found: Commits) -> GroupState:
     listed = cycle.listed(group)
     if listed is None:  # not every kind of broker lists a group that has commits but never had a member
         return GroupState.EMPTY if has_any(found) else GroupState.ABSENT
-    if listed.type.lower() == "share":
+    if listed.type == SHARE:
         raise Trouble(f"group {group} is a share group, whose backlog is not the distance between two offsets")
     if listed.state is not None:
         return listed.state
@@ -83,7 +93,18 @@ def _add(partitions: dict[PartitionId, Offsets], cycle: Cycle, one: WantedGroup,
         raise Trouble(f"topic {topic.name} changed while it was read", again=True)
     if ends.trouble:
         raise ends.trouble
-    mine = committed(found, topic, named=cycle.asked[one.group] is not None)
+    asked = _as_asked(cycle, one.group, topic, found)
+    mine = committed(found, asked, named=cycle.asked[one.group] is not None)
     end = ends.stables if one.isolation is Isolation.READ_COMMITTED else ends.highs
-    partitions.update(zip(topic.partitions, map(Offsets, ends.starts, mine, end, ends.highs), strict=True))
+    partitions.update(zip(asked.partitions, map(Offsets, ends.starts, mine, end, ends.highs), strict=True))
     return ends.at
+
+
+def _as_asked(cycle: Cycle, group: str, topic: Topic, found: Commits) -> Topic:
+    """The topic with those partitions whose commits were asked for: more that came meanwhile count from the next cycle
+    on.
+    """
+    if len(found.topics.get(topic.name, ())) >= len(topic.partitions):
+        return topic
+    asked = next((one for one in cycle.asked[group] or () if (one.name, one.id) == (topic.name, topic.id)), topic)
+    return min(asked, topic, key=lambda one: len(one.partitions))

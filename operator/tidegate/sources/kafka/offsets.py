@@ -1,7 +1,7 @@
 """Where logs start and end: ListOffsets, once a leader for the distinct partitions of all groups."""
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import lt
 from typing import Any
@@ -14,6 +14,8 @@ from tidegate.sources.kafka.wire import Answer, Wire
 
 START_SECONDS = 30.0  # a log's start moves seldom, and only forward
 NEWEST = 9  # version 10 lets the broker wait for remote storage, which it needs for neither end
+NO_RECORD = -1  # what a broker says where no record is that new
+UNANSWERED = -2
 
 _Topic = ListOffsetsRequest.ListOffsetsTopic
 _Partition = _Topic.ListOffsetsPartition
@@ -33,13 +35,17 @@ class Ends:
 
 @dataclass(slots=True)
 class _Column:
-    """One kind of offset of many topics, as it is collected: -1 is not answered yet."""
+    """One kind of offset of many topics, as it is collected."""
 
     spec: int
     isolation: int
     values: dict[str, list[int]]
     troubles: dict[str, Trouble] = field(default_factory=dict)
     at: dict[str, float] = field(default_factory=dict)
+
+    def whole(self, name: str, least: int = 0) -> bool:
+        """Whether a topic was answered in full, with offsets from `least` on."""
+        return name not in self.troubles and min(self.values[name], default=least) >= least
 
 
 class Logs:
@@ -68,6 +74,23 @@ class Logs:
         self._remember(starts, by_name)
         return {topic.name: self._ends(topic, highs, stables, starts) for topic in topics}
 
+    async def since(
+        self, topics: Collection[Topic], times: Sequence[float], deadline: float
+    ) -> dict[str, list[list[int]]]:
+        """For each topic and time (seconds since the epoch) the first offset in each partition whose record is not
+        older, NO_RECORD where there is none. Topics that fail are left out.
+        """
+        columns = [_column(topics, int(1000 * at), IsolationLevel.READ_UNCOMMITTED) for at in times]
+        await self._ask(columns, {topic.name: topic for topic in topics}, deadline)
+        if time.monotonic() >= deadline:  # a broker answers in turn: what is under way would hold up the next reading
+            for node in {leader for topic in topics for leader in topic.leaders if leader in self._topics.brokers}:
+                self._wire.hang_up(self._topics.brokers[node])
+        return {
+            topic.name: [column.values[topic.name] for column in columns]
+            for topic in topics
+            if all(column.whole(topic.name, NO_RECORD) for column in columns)
+        }
+
     def _without_start(self, topics: Collection[Topic]) -> Collection[Topic]:
         now = time.monotonic()
         if now >= self._starts_due:
@@ -83,13 +106,13 @@ class Logs:
 
     def _remember(self, starts: _Column, topics: dict[str, Topic]) -> None:
         for name, values in starts.values.items():
-            if name not in starts.troubles and -1 not in values:
+            if starts.whole(name):
                 self._starts[name] = topics[name], values
 
     def _ends(self, topic: Topic, highs: _Column, stables: _Column, starts: _Column) -> Ends:
         name, columns = topic.name, [highs, *(c for c in (stables, starts) if topic.name in c.values)]
         trouble = next((c.troubles[name] for c in columns if name in c.troubles), None)
-        if trouble is None and any(-1 in c.values[name] for c in columns):
+        if trouble is None and not all(c.whole(name) for c in columns):
             trouble = Trouble(f"topic {name}: the broker left partitions out of its answer about offsets")
         high = highs.values[name]
         stable = list(map(min, stables.values.get(name, high), high))  # two requests: a marker may come between them
@@ -120,7 +143,7 @@ class Logs:
 
 
 def _column(topics: Iterable[Topic], spec: int, isolation: int) -> _Column:
-    return _Column(int(spec), int(isolation), {topic.name: [-1] * len(topic.partitions) for topic in topics})
+    return _Column(int(spec), int(isolation), {topic.name: [UNANSWERED] * len(topic.partitions) for topic in topics})
 
 
 def _plan(column: _Column, topics: dict[str, Topic]) -> list[tuple[int, dict[str, list[int]]]]:

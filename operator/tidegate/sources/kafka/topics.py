@@ -64,6 +64,12 @@ class Topics:
         response = await self._ask((), deadline)
         self._note_cluster(response)
 
+    async def everything(self, deadline: float) -> Any:
+        """Metadata's answer for all topics, as it is now. Raises Unreachable when no broker answers."""
+        response = await self._ask(None, deadline)
+        self._note_cluster(response)
+        return response
+
     def get(self, name: str) -> Topic | Trouble | None:
         """A topic by name, or why it cannot be seen; None where it was never asked for."""
         return self._known.get(name)
@@ -139,7 +145,7 @@ class Topics:
     def _note(self, described: Iterable[Any]) -> None:
         for one in described:
             known = self._known.get(one.name)
-            topic = _trouble_of(one) if one.error_code else _topic_of(one, known if isinstance(known, Topic) else None)
+            topic = _trouble_of(one) if one.error_code else topic_of(one, known if isinstance(known, Topic) else None)
             if topic is not known and not (isinstance(topic, Trouble) and isinstance(known, Trouble)):
                 self.generation += 1
             self._known[one.name] = topic
@@ -149,8 +155,8 @@ def _trouble_of(described: Any) -> Trouble:
     return of_topic(described.error_code, described.name)
 
 
-def _topic_of(described: Any, known: Topic | None) -> Topic | Trouble:
-    """The topic, with the very objects already known where they still are right."""
+def topic_of(described: Any, known: Topic | None = None) -> Topic | Trouble:
+    """The topic as Metadata describes it, with the very objects already known where they still are right."""
     partitions = sorted(described.partitions, key=lambda partition: int(partition.partition_index))
     if [p.partition_index for p in partitions] != list(range(len(partitions))):
         return Trouble(f"topic {described.name}: the broker left partitions out of its answer", Reason.READING_FAILED)

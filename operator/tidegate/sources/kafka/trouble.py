@@ -5,7 +5,8 @@ Codes are those of Kafka's protocol (org.apache.kafka.common.protocol.Errors).
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from kafka import errors
 
@@ -15,7 +16,8 @@ from tidegate.sources.kafka.tokens import TokenError
 COORDINATOR_MOVED = frozenset({14, 15, 16})  # loading, not available, not coordinator: ask again where it is now
 LEADER_MOVED = frozenset({3, 5, 6, 9, 72, 74, 75, 76, 78, 100, 103})  # metadata is out of date, or will be in a moment
 UNKNOWN_TOPIC = 3
-TOPIC_FORBIDDEN, GROUP_FORBIDDEN, CLUSTER_FORBIDDEN = 29, 30, 31
+MOVED = COORDINATOR_MOVED | {UNKNOWN_TOPIC}  # of a commit: the coordinator moved, or has not heard of a partition yet
+TOPIC_FORBIDDEN, GROUP_FORBIDDEN, CLUSTER_FORBIDDEN, TRANSACTION_FORBIDDEN = 29, 30, 31, 53
 GROUP_NOT_FOUND = 69
 
 
@@ -40,14 +42,14 @@ class Unreachable(Trouble):
 def of_group(code: int, group: str) -> Trouble:
     """A code that came with a group."""
     if code == GROUP_FORBIDDEN:
-        return _forbidden(f"group {group}", "Describe", f"Group {group}")
+        return forbidden(f"read group {group}", "Describe", f"Group {group}")
     return Trouble(f"group {group}: {name_of(code)}", again=code in COORDINATOR_MOVED)
 
 
 def of_topic(code: int, topic: str) -> Trouble:
     """A code that came with a topic."""
     if code == TOPIC_FORBIDDEN:
-        return _forbidden(f"topic {topic}", "Describe", f"Topic {topic}")
+        return forbidden(f"read topic {topic}", "Describe", f"Topic {topic}")
     if code == UNKNOWN_TOPIC:
         return Trouble(f"topic {topic} does not exist; create it, or correct spec.source.kafka.topics", again=True)
     return Trouble(f"topic {topic}: {name_of(code)}", again=code in LEADER_MOVED)
@@ -63,16 +65,29 @@ def of_partition(code: int, topic: str, partition: int) -> Trouble:
 def of_request(code: int, what: str) -> Trouble:
     """A code that came with a whole answer."""
     if code == CLUSTER_FORBIDDEN:
-        return _forbidden(what, "Describe", "Cluster")
+        return forbidden(f"read {what}", "Describe", "Cluster")
     return Trouble(f"{what}: {name_of(code)}", again=code in COORDINATOR_MOVED)
 
 
-def _forbidden(what: str, operation: str, resource: str) -> Trouble:
+def forbidden(doing: str, operation: str, resource: str) -> Trouble:
+    """A missing right: what it kept us from, and the ACL that gives it."""
     return Trouble(
-        f"the broker does not let this connection's user read {what}: "
-        f"allow it the ACL operation {operation} on {resource}",
+        f"the broker does not let this connection's user {doing}: allow it the ACL operation {operation} on {resource}",
         Reason.FORBIDDEN,
     )
+
+
+def of_act(error: Any, doing: str, rights: Mapping[int, tuple[str, str]]) -> Trouble:
+    """confluent-kafka's KafkaError of something that was asked to be done.
+
+    `doing` says what, `rights` has the ACL (operation, resource) for each code that means that it is missing.
+    """
+    code = error.code()
+    if code in rights:
+        return forbidden(doing, *rights[code])
+    if code < 0:  # librdkafka's own: the broker was not reached, or did not answer in time
+        return Trouble(f"cannot {doing}: {error.str()}", Reason.CONNECTION_FAILED)
+    return Trouble(f"{error.str().rstrip('.')} ({error.name()}, {code})", Reason.REFUSED_BY_BROKER, again=code in MOVED)
 
 
 def name_of(code: int) -> str:

@@ -115,11 +115,16 @@ class Wire:
         link = self._links.get(address)
         return bool(link and link.retry_at > time.monotonic())
 
+    def hang_up(self, address: Address) -> None:
+        """Close the connection to a broker, with all that it was asked; the next request opens another."""
+        if address in self._links:
+            _close(self._links.pop(address))
+
     def keep_only(self, addresses: Iterable[Address]) -> None:
         """Close the connections to all others."""
         kept = set(addresses)
         for address in [address for address in self._links if address not in kept]:
-            _close(self._links.pop(address))
+            self.hang_up(address)
 
     def open_connections(self) -> int:
         """How many connections are open."""

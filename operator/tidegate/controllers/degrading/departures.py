@@ -1,0 +1,111 @@
+"""Policies that are deleted while features are off: these come back first, but nobody waits for that for ever."""
+
+import logging
+
+from tidegate.api import LagPolicy, Reason
+from tidegate.cluster.events import About, Event, EventType
+from tidegate.cluster.recording import ContendedError, let_go
+from tidegate.cluster.server import FAILURES, words
+from tidegate.controllers.charge import Charge
+from tidegate.controllers.degrading.looking import LOST, look
+from tidegate.controllers.degrading.stepping import Cause, switch
+from tidegate.controllers.errands import Errands
+from tidegate.controllers.services import Services
+from tidegate.controllers.world import name_of
+from tidegate.engine.observation import Objection
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 60.0
+"""Seconds for which this process tries to restore the flags of a deleted policy before it lets the policy go."""
+
+AGAIN_AFTER = 5.0
+"""Seconds between attempts."""
+
+CAUSE = Cause(Reason.LADDER_CHANGED, "level 0: the policy was deleted, and every feature comes back first")
+
+
+class Departures:
+    """The deleted policies that the finalizer keeps. `charges` are this process's, by uid."""
+
+    def __init__(self, charges: dict[str, Charge]) -> None:
+        self._charges = charges
+        self._errands = Errands("flags")
+        self._failing: dict[str, float] = {}  # since when, by uid
+
+    def sweep(self, services: Services) -> None:
+        """Begin to restore the flags of each, unless that is being done."""
+        for policy in services.world.leaving():
+            if services.may_act():
+                self._errands.begin(services, policy, policy.metadata.uid, self._see_off(services, policy))
+
+    def forget(self, uid: str) -> None:
+        """The policy is gone."""
+        self._errands.forget(uid)
+        self._failing.pop(uid, None)
+
+    async def idle(self) -> None:
+        """Wait until all that was begun is over."""
+        await self._errands.idle()
+
+    async def stop(self) -> None:
+        """Give up what is under way: the next process goes on from what is written."""
+        await self._errands.stop()
+
+    async def _see_off(self, services: Services, policy: LagPolicy) -> None:
+        uid = policy.metadata.uid
+        charge = self._charges.setdefault(uid, Charge.taken_over(policy))
+        if charge.busy:
+            return  # its last cycle is not over
+        charge.busy = True
+        try:
+            problem = await self._restore(services, charge, policy)
+            if problem:
+                await self._wait_or_let_go(services, charge, policy, problem)
+        finally:
+            charge.busy = False
+            self._errands.postpone(uid, services.clock() + AGAIN_AFTER)  # until the watch has shown the end of it
+
+    async def _restore(self, services: Services, charge: Charge, policy: LagPolicy) -> Objection | None:
+        """Bring all flags back and let the policy go; gives what keeps them from that."""
+        found = await look(services, charge, policy)
+        if found is None or not found.status.flags:
+            if found and found.problem and found.problem.message.endswith(LOST):
+                self._tell(services, policy, found.problem)
+            return await self._let_go(services, policy)
+        if isinstance(found.found, Objection):
+            return found.found
+        left = await switch(services, charge, found, 0, CAUSE)
+        return left.problem if left and left.status.flags else None
+
+    async def _wait_or_let_go(self, services: Services, charge: Charge, policy: LagPolicy, problem: Objection) -> None:
+        """Flags that are gone come back with others; else it is tried for a while."""
+        since = self._failing.setdefault(policy.metadata.uid, services.clock())
+        if problem.reason is not Reason.FLAGS_NOT_FOUND and services.clock() - since < PATIENCE:
+            logger.warning("%s is deleted, its flags are not restored yet: %s", name_of(policy), problem.message)
+            return
+        recorded = charge.status.degradation.flags if charge.status.degradation else ()
+        left = ", ".join(
+            f"{one.flag} stays {one.previous or one.variant}, before it was {one.before}" for one in recorded
+        )
+        self._tell(services, policy, Objection(problem.reason, f"{problem.message}; {left}"))
+        await self._let_go(services, policy)
+
+    @staticmethod
+    def _tell(services: Services, policy: LagPolicy, problem: Objection) -> None:
+        """Somebody has to know what stays off."""
+        said = f"the policy is deleted without its flags restored: {problem.message}"
+        logger.warning("%s: %s", name_of(policy), said)
+        event = Event(About.resource(policy), EventType.WARNING, problem.reason, said, "departure", action="Restore")
+        services.recorder.tell(event)
+
+    async def _let_go(self, services: Services, policy: LagPolicy) -> Objection | None:
+        """Remove the finalizer; gives what keeps it from that."""
+        try:
+            await let_go(services.api, policy)
+        except ContendedError:
+            return Objection(Reason.FLAGS_NOT_WRITTEN, "the policy was changed by others at the same moment")
+        except FAILURES as error:
+            logger.warning("%s is kept from its deletion: the API server says: %s", name_of(policy), words(error))
+            return Objection(Reason.FLAGS_NOT_WRITTEN, words(error))
+        return None
