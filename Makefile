@@ -56,7 +56,7 @@ e2e: setup  ## Tests of the running operator with real consumers
 	@$(BIN)/pytest tests/e2e
 
 .PHONY: generate
-generate: setup  ## Write crds/ and docs/reference.md anew from operator/tidegate/api
+generate: setup  ## Write crds/, docs/reference.md and docs/metrics.md anew from the code
 	@$(BIN)/python -m tools.generate
 
 .PHONY: format

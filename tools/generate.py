@@ -1,7 +1,7 @@
-"""Write crds/ and docs/reference.md from the models in tidegate.api, or check that they are current.
+"""Write crds/, docs/reference.md and docs/metrics.md from the code they tell of, or check that they are current.
 
 python -m tools.generate            write
-python -m tools.generate --check    exit 1 and name the files that are not what the models say
+python -m tools.generate --check    exit 1 and name the files that are not what the code says
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ import typer
 
 from tidegate.api.model import GROUP
 from tools.crds import RESOURCES, crd_yaml
+from tools.metrics import metrics_page
 from tools.reference import reference
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 def generated() -> dict[Path, str]:
     """Every generated file with its right content."""
     crds = {ROOT / "crds" / f"{r.names.plural}.{GROUP}.yaml": crd_yaml(r) for r in RESOURCES}
-    return {**crds, ROOT / "docs" / "reference.md": reference(RESOURCES)}
+    pages = {"reference.md": reference(RESOURCES), "metrics.md": metrics_page()}
+    return {**crds, **{ROOT / "docs" / name: text for name, text in pages.items()}}
 
 
 def stale(files: dict[Path, str]) -> list[Path]:
@@ -29,11 +31,11 @@ def stale(files: dict[Path, str]) -> list[Path]:
 
 
 def main(check: Annotated[bool, typer.Option(help="Only check; exit 1 if a file is not current.")] = False) -> None:
-    """Write crds/ and docs/reference.md from the models in tidegate.api."""
+    """Write crds/, docs/reference.md and docs/metrics.md from the code they tell of."""
     files = generated()
     names = [str(path.relative_to(ROOT)) for path in stale(files)]
     if check and names:
-        typer.echo(f"not what operator/tidegate/api says: {', '.join(names)}. Run `make generate`.", err=True)
+        typer.echo(f"not what operator/tidegate says: {', '.join(names)}. Run `make generate`.", err=True)
         raise typer.Exit(1)
     if check:
         return

@@ -1,4 +1,4 @@
-"""What a cycle finds of a ladder, what the engine is told of it, and the metric. Nothing here asks an API server."""
+"""What a cycle finds of a ladder and what the engine is told of it. Nothing here asks an API server."""
 
 import json
 from datetime import UTC, datetime
@@ -6,8 +6,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from tests.unit.controllers_world import Watching, policy
 from tidegate.api import FORCE_LEVEL_ANNOTATION, DegradationStatus, FlagsRef, LagPolicy, Reason, SwitchedFlag
@@ -16,7 +14,6 @@ from tidegate.cluster.flags.document import Document
 from tidegate.cluster.recording import FINALIZER
 from tidegate.controllers.charge import Charge
 from tidegate.controllers.degrading import Look, carry_out, describe, flags_of, look
-from tidegate.controllers.metrics import LadderMetrics, metrics_route, registry_of
 from tidegate.controllers.services import Services
 from tidegate.controllers.shelf import Name
 from tidegate.controllers.world import POLICIES
@@ -266,28 +263,3 @@ def test_deleted_policies_that_are_held_are_known_until_they_are_gone():
     assert [left.metadata.name for left in stage.watching.world.leaving()] == ["points"]
     stage.watching.see(POLICIES, policy("points"), "DELETED")
     assert stage.watching.world.leaving() == []
-
-
-# The metric
-
-
-async def test_r10_the_level_of_every_ladder_is_a_metric():
-    stage = Stage()
-    tended, untended = stage.policy("tended"), stage.policy("untended", status={"degradation": {"level": 2}})
-    stage.policy("without", ladder=None)
-    charge = Charge.taken_over(tended)
-    charge.status = charge.status.model_copy(update={"degradation": AT_1})
-    registry = registry_of(LadderMetrics(stage.watching.world, {tended.metadata.uid: charge}))
-    assert untended.status.degradation
-    app = web.Application()
-    app.add_routes([metrics_route(registry)])
-    async with TestClient(TestServer(app)) as client:
-        plain = await client.get("/metrics")
-        open_metrics = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-        assert plain.content_type == "text/plain"
-        assert open_metrics.content_type == "application/openmetrics-text"
-        samples = [line for line in (await plain.text()).splitlines() if not line.startswith("#")]
-    assert samples == [
-        'tidegate_degradation_level{namespace="shop",policy="tended"} 1.0',
-        'tidegate_degradation_level{namespace="shop",policy="untended"} 2.0',
-    ]

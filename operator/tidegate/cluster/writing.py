@@ -9,6 +9,7 @@ is replaced by a newer one, and waiting is in order, so none starves.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
@@ -39,6 +40,8 @@ ROUTINE_RATE, ROUTINE_BURST = 20.0, 20.0
 
 RETRY_AFTER = 30.0
 """Seconds until a status that could not be written is tried again."""
+
+WRITTEN, FAILED = "written", "failed"
 
 Status = LagPolicyStatus | BrokerConnectionStatus
 
@@ -138,6 +141,13 @@ class StatusWriter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._complained: dict[str, float] = {}
+        self.results = Counter({WRITTEN: 0, FAILED: 0})
+        """How many writes have ended how; a status of an object that is gone counts as failed."""
+
+    @property
+    def waiting(self) -> int:
+        """Statuses that wait to be written."""
+        return len(self._urgent.waiting) + len(self._routine.waiting)
 
     def offer(self, resource: Resource, status: Status) -> Worth:
         """Have a status written if it is worth it; `resource.status` is what the API server is known to have."""
@@ -173,7 +183,8 @@ class StatusWriter:
         """Write until cancelled."""
         while True:
             key, status = await self._next()
-            self._written[key] = _Written(await self._write(key, status), self._clock())
+            self._written[key] = written = _Written(await self._write(key, status), self._clock())
+            self.results[FAILED if written.digest is None else WRITTEN] += 1
 
     async def drain(self) -> None:
         """Wait until all that was offered so far is written (or refused)."""

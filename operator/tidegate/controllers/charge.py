@@ -15,6 +15,7 @@ from tidegate.api import (
 from tidegate.cluster.conflicts import objection
 from tidegate.cluster.contention import Contention
 from tidegate.cluster.workloads import Workload, target_of
+from tidegate.controllers.tally import Tally
 from tidegate.controllers.world import World, name_of
 from tidegate.engine import Memory
 from tidegate.engine.observation import Flags, GroupState, Objection, Observation, Pod, Reading, ReadingError
@@ -54,6 +55,7 @@ class Charge:
     failed: str | None = None
     executing: PartitionProposal | None = None
     flags_version: str | None = None
+    tally: Tally = field(default_factory=Tally)
     busy: bool = field(default=False, repr=False)
 
     @classmethod

@@ -77,6 +77,7 @@ class ReadingLoop:
                 self._services.pulses.beat(self.pulse)
         finally:
             self._services.pulses.drop(self.pulse)
+            self._services.meters.forget(self.key)
             self._client.end()
 
     async def _rest_until(self, due: float) -> bool:
@@ -105,7 +106,9 @@ class ReadingLoop:
         policies = services.world.policies_of(self.key)
         wanted = {policy.metadata.uid: self._wanted(policy) for policy in policies}
         connection = services.world.connection(self.key)
+        began = monotonic()
         readings, info = await self._until_stopped(self._client.cycle(connection, set(wanted.values())))
+        services.meters.read(self.key, monotonic() - began, readings.values(), info)
         work = iter(policies)
         await asyncio.gather(*(self._tend(work, wanted, readings) for _ in range(min(AT_ONCE, len(policies)))))
         if connection is not None and info is not None:
@@ -146,7 +149,8 @@ class ReadingLoop:
                 continue
             charge.busy = True
             try:
-                await tend(self._client, charge, policy, readings[wanted[policy.metadata.uid]])
+                with self._services.meters.reconcile.time():
+                    await tend(self._client, charge, policy, readings[wanted[policy.metadata.uid]])
             except Exception as error:
                 give_up(self._services, charge, policy, error)
             finally:

@@ -104,6 +104,7 @@ async def act(
 
 def report(services: Services, charge: Charge, outcome: Outcome) -> None:
     """Status, Events and a log line; none of them waits for the API server."""
+    charge.tally.count(outcome)
     before, charge.status = charge.status, build_status(outcome, charge.status)
     services.statuses.offer(outcome.policy.model_copy(update={"status": before}), charge.status)
     services.recorder.tell(*announce(outcome.policy, before, charge.status))

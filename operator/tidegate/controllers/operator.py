@@ -24,7 +24,7 @@ from tidegate.controllers.cycle import ReadingLoop
 from tidegate.controllers.degrading import Departures
 from tidegate.controllers.execution import execute
 from tidegate.controllers.health import ListenError, Pulses, application, serving
-from tidegate.controllers.metrics import LadderMetrics, metrics_route, registry_of
+from tidegate.controllers.metrics import PolicyMetrics, ProcessMetrics, metrics_route
 from tidegate.controllers.ofrep import TokensError, serving_flags
 from tidegate.controllers.proposals import Proposals
 from tidegate.controllers.services import Services, always
@@ -117,7 +117,11 @@ class Operator:
             raise OperatorError(str(errors.exceptions[0])) from None
 
     def _metrics(self) -> web.RouteDef:
-        return metrics_route(registry_of(LadderMetrics(self.services.world, self._charges)))
+        services = self.services
+        registry, statuses = services.meters.registry, services.statuses
+        registry.register(PolicyMetrics(services.world, self._charges, services.may_act))
+        registry.register(ProcessMetrics(services.may_act, statuses.results, lambda: statuses.waiting))
+        return metrics_route(registry)
 
     async def _mind(self, watch: Watch) -> None:
         """Keep the pulse of kopf's loop, and notice when it has ended."""

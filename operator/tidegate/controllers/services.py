@@ -12,6 +12,7 @@ from tidegate.cluster.events import Recorder
 from tidegate.cluster.flags import FlagStore
 from tidegate.cluster.writing import StatusWriter
 from tidegate.controllers.health import Pulses
+from tidegate.controllers.metrics import Meters
 from tidegate.controllers.settings import Settings
 from tidegate.controllers.world import World
 
@@ -42,3 +43,4 @@ class Services:
     flags: FlagStore
     may_act: Callable[[], bool] = always
     clock: Callable[[], float] = field(default=time)
+    meters: Meters = field(default_factory=Meters)
