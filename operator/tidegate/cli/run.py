@@ -37,6 +37,15 @@ _OfrepTokenFile = Annotated[
     ),
 ]
 
+_Lease = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMESPACE/NAME",
+        help="Lease (coordination.k8s.io) that decides which of several replicas acts; the others stand by"
+        " (TIDEGATE_LEASE). Default: none, so there must be one replica only.",
+    ),
+]
+
 
 def run(
     namespace: Annotated[
@@ -48,6 +57,7 @@ def run(
             " Default: all namespaces.",
         ),
     ] = None,
+    lease: _Lease = None,
     period: Annotated[
         float | None,
         typer.Option(help="Seconds from one reading of a broker to the next, 1 to 60 (TIDEGATE_PERIOD). Default: 5."),
@@ -79,6 +89,7 @@ def run(
     """
     settings = _settings(
         namespaces=tuple(namespace or ()),
+        lease=lease,
         period=period,
         listen=listen,
         ofrep_listen=ofrep_listen,

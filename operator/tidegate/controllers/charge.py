@@ -64,6 +64,13 @@ class Charge:
         memory = Memory.load(policy.status.memory) if policy.status.memory else Memory()
         return cls(policy.metadata.uid, policy.spec, memory, policy.status)
 
+    def follow(self, policy: LagPolicy) -> None:
+        """While another process acts: learned is what that one has learned, seen is what this one has seen."""
+        status = policy.status
+        if status.memory and status.memory != self.status.memory:
+            self.memory = self.memory.taught(Memory.load(status.memory))
+        self.status = status
+
     def obey(self, spec: LagPolicySpec) -> None:
         """Follow an edit: of another group's readings only what was learned is of use, and a refusal may be over."""
         before, self.spec = self.spec, spec
@@ -93,6 +100,22 @@ class Charge:
         """The target could not be written. Whatever is not a missing right is tried again in the next cycle."""
         if why.reason is Reason.FORBIDDEN:
             self.refused, self.refused_until = why, now + REFUSED_FOR
+
+
+def in_care(charges: dict[str, Charge], world: World, policy: LagPolicy, leads: bool) -> Charge:
+    """The charge of a policy as `world` shows it: taken over from its status, also while another process writes that.
+
+    From the moment this process leads the status is its own writing.
+    """
+    uid = policy.metadata.uid
+    charge = charges.get(uid)
+    if charge is None:
+        charge = charges[uid] = Charge.taken_over(policy)
+    elif not world.is_adopted(policy):
+        charge.follow(policy)
+    if leads:
+        world.adopt(policy)
+    return charge
 
 
 def newest(workload: Workload, charge: Charge) -> Workload:

@@ -8,13 +8,14 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from tidegate.api import BrokerConnectionStatus, LagPolicy
-from tidegate.controllers.charge import Charge
+from tidegate.controllers.charge import Charge, in_care
 from tidegate.controllers.connections import Client, Readings
 from tidegate.controllers.findings import report_connection
-from tidegate.controllers.lagpolicies import give_up, tend, wanted_group
+from tidegate.controllers.lagpolicies import consider, give_up, tend, wanted_group
 from tidegate.controllers.services import Services
 from tidegate.controllers.thread import Worker
 from tidegate.controllers.world import ConnectionKey, name_of
+from tidegate.engine import Reading, ReadingError
 from tidegate.sources import WantedGroup
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class ReadingLoop:
         self._charges = charges
         self._client = Client(key, services, Worker(f"read {key}"))
         self._woken = asyncio.Event()
-        self._stopping = False
+        self._stopping = self._at_once = False
         self._reading: asyncio.Future[Any] | None = None
         self._shown: dict[str, BrokerConnectionStatus] = {}  # by the uid of the connection
 
@@ -53,8 +54,9 @@ class ReadingLoop:
         """The name under which its beats are known."""
         return f"reading {self.key}"
 
-    def wake(self) -> None:
-        """Something was edited: do not wait for the end of the period."""
+    def wake(self, *, at_once: bool = False) -> None:
+        """Something was edited: do not wait for the end of the period. `at_once`: nor for the rest between cycles."""
+        self._at_once = self._at_once or at_once
         self._woken.set()
 
     def stop(self) -> None:
@@ -85,11 +87,12 @@ class ReadingLoop:
         try:
             async with asyncio.timeout(max(due - monotonic(), 0)):
                 await self._woken.wait()
-                if not self._stopping:
+                if not self._stopping and not self._at_once:
                     await asyncio.sleep(SHORTEST_REST)
         except TimeoutError:
             pass
         self._woken.clear()
+        self._at_once = False
         return not self._stopping
 
     async def _survive_cycle(self) -> None:
@@ -111,7 +114,7 @@ class ReadingLoop:
         services.meters.read(self.key, monotonic() - began, readings.values(), info)
         work = iter(policies)
         await asyncio.gather(*(self._tend(work, wanted, readings) for _ in range(min(AT_ONCE, len(policies)))))
-        if connection is not None and info is not None:
+        if connection is not None and info is not None and services.leads:
             before = self._shown.get(connection.metadata.uid, connection.status)
             self._shown = {connection.metadata.uid: report_connection(services, before, connection, info)}
 
@@ -131,12 +134,7 @@ class ReadingLoop:
         return wanted_group(policy, describe=self._charge(policy).describe(self._services.clock()))
 
     def _charge(self, policy: LagPolicy) -> Charge:
-        """The charge of a policy: taken over from its status at first sight."""
-        charge = self._charges.get(policy.metadata.uid)
-        if charge is None:
-            charge = self._charges[policy.metadata.uid] = Charge.taken_over(policy)
-            self._services.world.adopt(policy)
-        return charge
+        return in_care(self._charges, self._services.world, policy, self._services.leads)
 
     async def _tend(self, work: Iterator[LagPolicy], wanted: dict[str, WantedGroup], readings: Readings) -> None:
         """Take one policy after the other; a policy that fails is logged and stops no other."""
@@ -150,12 +148,23 @@ class ReadingLoop:
             charge.busy = True
             try:
                 with self._services.meters.reconcile.time():
-                    await tend(self._client, charge, policy, readings[wanted[policy.metadata.uid]])
-            except Exception as error:
-                give_up(self._services, charge, policy, error)
+                    await self._tend_one(charge, policy, readings[wanted[policy.metadata.uid]])
             finally:
                 charge.busy = False
             await asyncio.sleep(0)  # a thousand policies must not keep /healthz waiting
+
+    async def _tend_one(self, charge: Charge, policy: LagPolicy, reading: Reading | ReadingError) -> None:
+        leads = self._services.leads
+        try:
+            if leads:
+                await tend(self._client, charge, policy, reading)
+            else:
+                await consider(self._services, charge, policy, reading)
+        except Exception as error:
+            if leads:
+                give_up(self._services, charge, policy, error)
+            else:
+                logger.debug("%s failed while standing by", name_of(policy), exc_info=True)
 
 
 def _same_source(policy: LagPolicy, listed: LagPolicy) -> bool:

@@ -1,6 +1,7 @@
 """One LagPolicy in one cycle: its reading and its target → the engine → /scale → status and Events."""
 
 import logging
+from typing import NamedTuple
 
 from tidegate.api import LagPolicy, Reason
 from tidegate.cluster.announcements import announce
@@ -11,11 +12,11 @@ from tidegate.cluster.status import build_status
 from tidegate.cluster.workloads import Workload, not_found, read_workload
 from tidegate.controllers.charge import Charge, newest, observe
 from tidegate.controllers.connections import Client
-from tidegate.controllers.degrading import carry_out, describe, flags_of, look
+from tidegate.controllers.degrading import Look, carry_out, describe, flags_of, look
 from tidegate.controllers.services import Services
 from tidegate.controllers.world import name_of
 from tidegate.engine import Decision, Reading, ReadingError, step
-from tidegate.engine.observation import Objection
+from tidegate.engine.observation import Objection, Observation
 from tidegate.sources import WantedGroup
 
 logger = logging.getLogger(__name__)
@@ -34,9 +35,20 @@ def wanted_group(policy: LagPolicy, *, describe: bool) -> WantedGroup:
     )
 
 
-async def tend(client: Client, charge: Charge, policy: LagPolicy, reading: Reading | ReadingError) -> None:
-    """Observe, decide, act, and say so."""
-    services = client.services
+class Considered(NamedTuple):
+    """A policy as it was found in a cycle, and what was decided."""
+
+    found: Workload | Objection
+    ladder: Look | None
+    observation: Observation
+    decision: Decision
+    now: float
+
+
+async def consider(
+    services: Services, charge: Charge, policy: LagPolicy, reading: Reading | ReadingError
+) -> Considered:
+    """Observe and decide; nothing is written. One that stands by keeps its memory warm with it."""
     charge.obey(policy.spec)
     charge.executing = services.proposals.executing(services, policy)
     found = await find_target(services, policy)
@@ -44,6 +56,13 @@ async def tend(client: Client, charge: Charge, policy: LagPolicy, reading: Readi
     now = services.clock()
     observation = observe(services.world, charge, policy, reading, found, now, flags_of(ladder, now))
     decision, charge.memory = step(charge.memory, observation, policy.spec, now)
+    return Considered(found, ladder, observation, decision, now)
+
+
+async def tend(client: Client, charge: Charge, policy: LagPolicy, reading: Reading | ReadingError) -> None:
+    """Observe, decide, act, and say so."""
+    services = client.services
+    found, ladder, observation, decision, now = await consider(services, charge, policy, reading)
     scaled = await act(services, charge, policy, decision, found)
     if ladder:
         ladder = await carry_out(services, charge, ladder, decision.rung)

@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import signal
-import socket
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -15,7 +13,9 @@ from tidegate import __version__
 from tidegate.api import Resource
 from tidegate.cluster.discovery import Discovery
 from tidegate.cluster.events import Recorder
+from tidegate.cluster.fence import Tenure
 from tidegate.cluster.flags import FlagStore
+from tidegate.cluster.lease import LeaseLostError
 from tidegate.cluster.writing import StatusWriter
 from tidegate.controllers import access
 from tidegate.controllers.attendance import RollCalls, readable
@@ -27,7 +27,7 @@ from tidegate.controllers.health import ListenError, Pulses, application, servin
 from tidegate.controllers.metrics import PolicyMetrics, ProcessMetrics, metrics_route
 from tidegate.controllers.ofrep import TokensError, serving_flags
 from tidegate.controllers.proposals import Proposals
-from tidegate.controllers.services import Services, always
+from tidegate.controllers.services import Services
 from tidegate.controllers.settings import Settings
 from tidegate.controllers.watching import Login, Watch
 from tidegate.controllers.world import KINDS, ConnectionKey, World
@@ -53,35 +53,32 @@ class _StopError(Exception):
     """The end was asked for."""
 
 
-async def operate(settings: Settings, may_act: Callable[[], bool] = always) -> None:
-    """Run until SIGTERM or SIGINT. AccessError without an API server to talk to, OperatorError where it cannot go on.
-
-    `may_act` is asked before every write to a target.
-    """
+async def operate(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. AccessError: no API server to talk to; OperatorError: it cannot go on."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     configuration = await access.load(settings)
-    async with ApiClient(configuration) as api:
-        operator = Operator(settings, api, may_act)
+    async with access.standing(settings, configuration) as (api, tenure):
+        operator = Operator(settings, api, tenure)
         await operator.run(partial(access.connection_info, configuration), stop)
 
 
 class Operator:
     """One process's work."""
 
-    def __init__(self, settings: Settings, api: ApiClient, may_act: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, api: ApiClient, tenure: Tenure) -> None:
         self.services = Services(
             api=api,
             discovery=Discovery(api),
-            recorder=Recorder(api, socket.gethostname()),
+            recorder=Recorder(api, access.host()),
             statuses=StatusWriter(api),
             world=World(self._edited, self._gone),
             pulses=Pulses(),
             settings=settings,
             proposals=Proposals(execute),
             flags=FlagStore(api),
-            may_act=may_act,
+            tenure=tenure,
         )
         self._charges: dict[str, Charge] = {}
         self._departures = Departures(self._charges)
@@ -107,13 +104,14 @@ class Operator:
                     group.create_task(job)
                 group.create_task(self._mind(watch))
                 group.create_task(self._supervise(rolls, group))
+                leading = group.create_task(self._lead(rolls))
                 watch.start()
                 await stop.wait()
-                await self._end(watch)
+                await self._end(watch, leading)
                 raise _StopError
         except* _StopError:
             logger.info("stopped")
-        except* (ListenError, TokensError, OperatorError) as errors:
+        except* (ListenError, TokensError, OperatorError, LeaseLostError) as errors:
             raise OperatorError(str(errors.exceptions[0])) from None
 
     def _metrics(self) -> web.RouteDef:
@@ -135,6 +133,16 @@ class Operator:
             if done:
                 return
 
+    async def _lead(self, rolls: RollCalls) -> None:
+        """Compete for the Lease once all is seen: who has it decides at once, from what it knows already."""
+        await rolls.complete.wait()
+        await self.services.tenure.run(self._take_over)
+
+    def _take_over(self) -> None:
+        for loop in self._loops.values():
+            loop.wake(at_once=True)
+        self._changed.set()
+
     async def _supervise(self, rolls: RollCalls, group: asyncio.TaskGroup) -> None:
         """One loop for each connection that exists or is named, from the moment all that exists is known."""
         await rolls.complete.wait()
@@ -147,13 +155,14 @@ class Operator:
             for key in wanted - self._loops.keys():
                 self._loops[key] = loop = ReadingLoop(key, self.services, self._charges)
                 self._tasks[key] = group.create_task(loop.run(), name=loop.pulse)
-            self.services.proposals.sweep(self.services, self._loops.keys())
-            self._departures.sweep(self.services)
+            if self.services.leads:
+                self.services.proposals.sweep(self.services, self._loops.keys())
+                self._departures.sweep(self.services)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), LOOK_EVERY)
 
-    async def _end(self, watch: Watch) -> None:
-        """Finish the writes under way, begin no others, and write what waits to be told."""
+    async def _end(self, watch: Watch, leading: asyncio.Task[None]) -> None:
+        """Finish the writes under way, begin no others, write what waits to be told, and let another one act."""
         logger.info("stopping")
         self._stopping = True
         for loop in self._loops.values():
@@ -166,6 +175,9 @@ class Operator:
         waiting = (self.services.statuses.drain(), self.services.recorder.drain())
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*waiting), END_WRITES)
+        leading.cancel()
+        await asyncio.wait({leading})
+        await self.services.tenure.release()
         watch.stop()
         await asyncio.wait({watch.ended}, timeout=END_WATCHES)
 

@@ -9,6 +9,7 @@ from kubernetes.aio.client import ApiClient
 
 from tidegate.cluster.discovery import Discovery
 from tidegate.cluster.events import Recorder
+from tidegate.cluster.fence import Alone, Tenure
 from tidegate.cluster.flags import FlagStore
 from tidegate.cluster.writing import StatusWriter
 from tidegate.controllers.health import Pulses
@@ -20,17 +21,9 @@ if TYPE_CHECKING:  # it makes use of what is here
     from tidegate.controllers.proposals import Proposals
 
 
-def always() -> bool:
-    """A process that is alone needs no Lease."""
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One API server, one world, one set of settings.
-
-    `may_act` is asked right before every write to a target: the place where a Lease will say that it is still held.
-    """
+    """One API server, one world, one set of settings. `api` writes only while this process may act."""
 
     api: ApiClient
     discovery: Discovery
@@ -41,6 +34,15 @@ class Services:
     settings: Settings
     proposals: "Proposals"
     flags: FlagStore
-    may_act: Callable[[], bool] = always
+    tenure: Tenure = field(default_factory=Alone)
     clock: Callable[[], float] = field(default=time)
     meters: Meters = field(default_factory=Meters)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process decides and acts; one that stands by watches, reads, and writes nothing."""
+        return self.tenure.leads
+
+    def may_act(self) -> bool:
+        """Asked right before whatever changes anything: the Lease is held, with time to spare."""
+        return self.tenure.may_act()

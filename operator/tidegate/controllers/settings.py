@@ -1,11 +1,17 @@
 """How one operator process is set up: flags first, then `TIDEGATE_*` in the environment, then defaults."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tidegate.cluster.lease import LeaseName
+
+LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+"""A name as DNS has them (RFC 1123)."""
 
 
 class LogFormat(StrEnum):
@@ -44,12 +50,26 @@ def parse_address(value: object) -> object:
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
 
+def parse_lease(value: object) -> object:
+    """Read `namespace/name`; ValueError says what would be right."""
+    if not isinstance(value, str):
+        return value
+    namespace, slash, name = value.partition("/")
+    if not slash or not _is_label(namespace) or not all(map(_is_label, name.split("."))) or len(name) > 253:
+        raise ValueError(f"{value!r} is not a Lease: write NAMESPACE/NAME, such as tidegate-system/tidegate")
+    return LeaseName(namespace, name)
+
+
+def _is_label(text: str) -> bool:
+    return re.fullmatch(LABEL, text) is not None and len(text) <= 63
+
+
 def _split(value: object) -> object:
     """Namespaces come as a list from flags and as one comma-separated word from the environment."""
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
-NamespaceName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+NamespaceName = Annotated[str, Field(max_length=63, pattern=f"^{LABEL}$")]
 
 
 class Settings(BaseSettings):
@@ -59,6 +79,8 @@ class Settings(BaseSettings):
 
     namespaces: Annotated[tuple[NamespaceName, ...], NoDecode, BeforeValidator(_split)] = ()
     """Namespaces to serve; none: all of them."""
+    lease: Annotated[LeaseName | None, NoDecode, BeforeValidator(parse_lease)] = None
+    """The Lease that several processes compete for; None: this one is alone."""
     period: Annotated[float, Field(ge=1, le=60)] = 5.0
     """Seconds from one reading of a connection to the next."""
     listen: Annotated[Address, NoDecode, BeforeValidator(parse_address)] = Address("", 8080)

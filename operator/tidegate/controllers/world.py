@@ -147,6 +147,10 @@ class World:
         if claimed and claimed.policy and claimed.policy.metadata.uid == policy.metadata.uid:
             shelf.change(name_of(policy), self._without_status(claimed))
 
+    def is_adopted(self, policy: LagPolicy) -> bool:
+        """Whether its status is our own writing."""
+        return policy.metadata.uid in self._adopted
+
     def _without_status(self, claimed: Claimed | None) -> Claimed | None:
         if claimed is None or claimed.policy is None or claimed.policy.metadata.uid not in self._adopted:
             return claimed

@@ -112,6 +112,24 @@ class Memory(NamedTuple):
             reset_at=None,
         )
 
+    def taught(self, kept: "Memory") -> "Memory":
+        """With what another process has learned and kept (`dump`), which was seeing the same at the same time.
+
+        The recent past stays as it was seen here, and of the target whatever changed last.
+        """
+        newer = kept if (kept.changed_at or 0.0) > (self.changed_at or 0.0) else self
+        return self._replace(
+            skill=kept.skill,
+            times=kept.times,
+            asked=newer.asked,
+            changed_at=newer.changed_at,
+            past=newer.past,
+            residue=kept.residue,
+            caution=kept.caution,
+            dispersion=kept.dispersion,
+            ladder=kept.ladder,
+        )
+
     def with_flags(self, flags: Flags, now: float) -> "Memory":
         """After a look at the flags. A step changes what replicas can do: nothing is learned across it, but a trial
         that failed has failed.

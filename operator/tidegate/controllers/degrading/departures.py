@@ -6,7 +6,7 @@ from tidegate.api import LagPolicy, Reason
 from tidegate.cluster.events import About, Event, EventType
 from tidegate.cluster.recording import ContendedError, let_go
 from tidegate.cluster.server import FAILURES, words
-from tidegate.controllers.charge import Charge
+from tidegate.controllers.charge import Charge, in_care
 from tidegate.controllers.degrading.looking import LOST, look
 from tidegate.controllers.degrading.stepping import Cause, switch
 from tidegate.controllers.errands import Errands
@@ -54,7 +54,7 @@ class Departures:
 
     async def _see_off(self, services: Services, policy: LagPolicy) -> None:
         uid = policy.metadata.uid
-        charge = self._charges.setdefault(uid, Charge.taken_over(policy))
+        charge = in_care(self._charges, services.world, policy, services.leads)
         if charge.busy:
             return  # its last cycle is not over
         charge.busy = True

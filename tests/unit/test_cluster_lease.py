@@ -1,0 +1,419 @@
+"""The Lease: who holds it, from when to when, whatever the network does."""
+
+import asyncio
+import json
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
+
+from tests.unit.lease_world import Process, Server, Trip, now, play
+from tidegate.cluster.fence import Alone, FencedClient, NotLeadingError
+from tidegate.cluster.lease import DURATION, LOOK_EVERY, RENEW_WITHIN, SPARE
+from tidegate.cluster.server import FAILURES, request, status_of, transient, words
+
+A_LOOK = 1.2 * LOOK_EVERY + 0.1
+LOST = Trip(inf, inf)
+UNANSWERED = Trip(0.01, inf)
+
+
+def test_a_lease_that_is_not_there_is_made_and_held():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        await asyncio.sleep(0.1)
+        assert first.acts
+        assert (server.spec["holderIdentity"], server.spec["leaseTransitions"]) == ("first_1", 0)
+        assert server.spec["leaseDurationSeconds"] == DURATION
+        began = server.spec["acquireTime"]
+        await asyncio.sleep(60)
+        assert first.acts
+        assert server.spec["acquireTime"] == began < server.spec["renewTime"]
+
+    play(story())
+
+
+def test_who_is_killed_is_followed_when_its_lease_has_not_changed_for_so_long():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        await asyncio.sleep(0.1)
+        second = Process(server, "second_2")
+        await asyncio.sleep(30)
+        assert first.acts
+        assert not second.elector.leads
+        await first.kill()
+        killed = now()
+        await asyncio.sleep(DURATION - 2.1)
+        assert not second.elector.leads
+        await asyncio.sleep(2.1 + A_LOOK)
+        assert second.acts
+        assert second.acquired is not None
+        assert second.acquired - killed <= DURATION + A_LOOK
+        assert (server.spec["holderIdentity"], server.spec["leaseTransitions"]) == ("second_2", 1)
+
+    play(story())
+
+
+def test_who_ends_in_order_is_followed_at_the_next_look():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        await asyncio.sleep(0.1)
+        second = Process(server, "second_2")
+        await asyncio.sleep(10)
+        await first.leave()
+        assert not first.acts
+        assert server.spec["holderIdentity"] == ""
+        await asyncio.sleep(A_LOOK)
+        assert second.acts
+        assert server.spec["leaseTransitions"] == 1
+
+    play(story())
+
+
+@pytest.mark.parametrize("seconds", [5, 60, 300])
+def test_the_duration_of_anothers_record_counts_not_ones_own(seconds: int):
+    async def story() -> None:
+        server = Server()
+        server.put(holderIdentity="somebody_9", leaseDurationSeconds=seconds, leaseTransitions=4)
+        waiting = Process(server, "waiting_1")
+        await asyncio.sleep(seconds - 0.1)
+        assert not waiting.elector.leads
+        await asyncio.sleep(0.1 + A_LOOK)
+        assert waiting.acts
+        assert server.spec["leaseTransitions"] == 5
+
+    play(story())
+
+
+def test_a_restart_does_not_take_the_times_in_the_record_for_its_own():
+    """They are by another's clock, which may be an hour off."""
+
+    async def story() -> None:
+        server = Server()
+        long_ago = "2001-01-01T00:00:00.000001Z"
+        server.put(holderIdentity="somebody_9", leaseDurationSeconds=15, renewTime=long_ago, acquireTime=long_ago)
+        waiting = Process(server, "waiting_1")
+        await asyncio.sleep(14)
+        assert not waiting.elector.leads
+
+    play(story())
+
+
+@pytest.mark.parametrize("fate", [LOST, UNANSWERED])
+def test_one_lost_renewal_or_its_answer_changes_nothing(fate: Trip):
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1", [Trip(), Trip(), Trip(), fate])
+        second = Process(server, "second_2")
+        for _ in range(300):
+            await asyncio.sleep(0.1)
+            assert first.acts
+        assert first.lost is None
+        assert second.acquired is None
+
+    play(story())
+
+
+def test_an_acquisition_whose_answer_is_lost_is_ours_once_we_see_it():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1", [Trip(), UNANSWERED])
+        await asyncio.sleep(5)
+        assert server.spec["holderIdentity"] == "first_1"
+        assert not first.elector.leads  # it does not know
+        await asyncio.sleep(1)
+        assert first.acts
+
+    play(story())
+
+
+def test_without_an_answer_it_stops_before_the_others_may_begin():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        second = Process(server, "second_2")
+        await asyncio.sleep(20)
+        first.line.error = OSError("no route to host")
+        last = now()
+        await asyncio.sleep(RENEW_WITHIN - SPARE)
+        assert not first.acts  # no write begins that could be late
+        await asyncio.sleep(SPARE + 0.1)
+        assert first.lost == "the Lease could not be renewed for 10 s: no route to host"
+        assert first.elector.left() == 0
+        assert second.acquired is None
+        await asyncio.sleep(DURATION)
+        assert second.acquired is not None
+        assert second.acquired >= last + DURATION - 2.1
+
+    play(story())
+
+
+def test_an_outage_that_is_over_in_time_costs_nothing_but_the_last_second():
+    async def story() -> None:
+        first = Process(Server(), "first_1")
+        await asyncio.sleep(4)
+        await first.renewal()
+        first.line.error = OSError("no route to host")
+        await asyncio.sleep(RENEW_WITHIN - 0.7)
+        assert first.elector.leads
+        assert not first.acts
+        first.line.error = None
+        await asyncio.sleep(0.6)
+        assert first.acts
+        assert first.lost is None
+
+    play(story())
+
+
+def test_who_sees_another_in_the_lease_acts_no_more_at_once():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        await asyncio.sleep(5)
+        server.put(holderIdentity="retire_7")
+        await asyncio.sleep(2.6)
+        assert first.lost == "retire_7 has taken the Lease"
+        assert not first.acts
+
+    play(story())
+
+
+def test_somebody_who_labels_the_lease_is_not_somebody_who_takes_it():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        await asyncio.sleep(5)
+        assert server.body
+        server.replace({"labels": {"team": "streams"}}, server.spec)
+        await asyncio.sleep(10)
+        assert first.acts
+        assert first.lost is None
+        assert server.body["metadata"]["labels"] == {"team": "streams"}
+
+    play(story())
+
+
+def test_a_deleted_lease_is_made_anew_by_its_holder():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        await asyncio.sleep(0.1)
+        second = Process(server, "second_2")
+        await asyncio.sleep(5.1)
+        server.body = None
+        await asyncio.sleep(10)
+        assert first.acts
+        assert second.acquired is None
+
+    play(story())
+
+
+def test_a_deleted_lease_of_a_dead_holder_is_made_anew_when_its_time_is_over():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        await asyncio.sleep(0.1)
+        second = Process(server, "second_2")
+        await asyncio.sleep(5)
+        await first.kill()
+        server.body = None
+        await asyncio.sleep(RENEW_WITHIN)
+        assert second.acquired is None
+        await asyncio.sleep(DURATION - RENEW_WITHIN + A_LOOK)
+        assert second.acts
+
+    play(story())
+
+
+def test_a_missing_right_is_named_until_it_is_granted():
+    async def story() -> None:
+        first = Process(Server(), "first_1")
+        said = (
+            'User "system:serviceaccount:ops:tidegate" cannot get resource "leases" in API group "coordination.k8s.io"'
+        )
+        first.line.error = ApiException(status=403, body=json.dumps({"message": said}))
+        await asyncio.sleep(5)
+        assert first.elector.problem is not None
+        assert "ServiceAccount ops/tidegate may not get leases" in first.elector.problem
+        first.line.error = None
+        await asyncio.sleep(1)
+        assert first.elector.problem is None
+        assert first.acts
+
+    play(story())
+
+
+def test_who_seizes_it_waits_until_the_one_before_has_certainly_stopped():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        await asyncio.sleep(4)
+        first.line.error = OSError("cut off")  # it cannot even see that it has lost
+        retire = Process(server, "retire_7")
+        await retire.kill()
+        began = now()
+        await retire.elector.seize(120)
+        assert now() - began >= RENEW_WITHIN
+        assert not first.acts
+        assert retire.acts
+        late = Process(server, "late_3")
+        await asyncio.sleep(110)
+        assert late.acquired is None
+        assert not retire.acts  # nobody renews it
+
+    play(story())
+
+
+def test_seizing_what_nobody_holds_takes_no_time():
+    async def story() -> None:
+        retire = Process(Server(), "retire_7")
+        await retire.kill()
+        await retire.elector.seize(120)
+        assert now() < 1
+        assert retire.acts
+
+    play(story())
+
+
+def test_a_release_that_meets_a_renewal_under_way_is_tried_again():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1", [Trip(), Trip(), Trip(0.05, 0.3)])
+        await asyncio.sleep(2.15)  # the renewal has arrived, its answer has not
+        await first.leave()
+        assert server.spec["holderIdentity"] == ""
+
+    play(story())
+
+
+def test_a_release_without_an_answer_holds_up_nobody():
+    async def story() -> None:
+        first = Process(Server(), "first_1", [Trip(), Trip(), LOST])
+        await asyncio.sleep(1)
+        await first.leave()
+        assert now() < 2.1
+        assert not first.acts
+
+    play(story())
+
+
+def test_who_never_held_it_releases_nothing():
+    async def story() -> None:
+        server = Server()
+        server.put(holderIdentity="somebody_9", leaseDurationSeconds=15)
+        waiting = Process(server, "waiting_1")
+        await asyncio.sleep(3)
+        await waiting.leave()
+        assert server.spec["holderIdentity"] == "somebody_9"
+
+    play(story())
+
+
+# whatever happens
+
+SECONDS = st.one_of(st.floats(0.001, 0.1), st.floats(0.001, 12.0))
+TRIPS = st.lists(st.builds(Trip, SECONDS | st.just(inf), SECONDS | st.just(inf)), max_size=40)
+RATES = st.floats(0.87, 1.13)  # clocks of real machines differ by less than a thousandth of that
+HAPPENINGS = st.lists(st.tuples(st.floats(0.1, 20.0), st.sampled_from(["kill", "leave", "touch", "nothing"])))
+
+
+@settings(max_examples=50, deadline=None)
+@given(trips=st.tuples(TRIPS, TRIPS), rates=st.tuples(RATES, RATES), happenings=HAPPENINGS, data=st.data())
+def test_never_two_who_may_act(trips, rates, happenings, data):
+    async def story() -> None:
+        server = Server()
+        places = [Process(server, f"p{place}", trips[place], rates[place]) for place in (0, 1)]
+        former: list[Process] = []
+        both: list[float] = []
+
+        def check() -> None:
+            if sum(process.acts for process in places + former) > 1:
+                both.append(now())
+
+        for process in places:
+            process.line.answered = check
+        for number, (pause, what) in enumerate(happenings):
+            await asyncio.sleep(pause)
+            place = number % 2
+            if what in ("kill", "leave") or places[place].lost:
+                await (places[place].leave() if what == "leave" else places[place].kill())
+                if what == "leave":
+                    former.append(places[place])
+                places[place] = Process(server, f"p{place}-{number}", data.draw(TRIPS), rates[place])
+                places[place].line.answered = check
+            elif what == "touch" and server.body:
+                server.replace({"labels": {"n": str(number)}}, server.spec)
+        await _settles(server, places)
+        assert not both
+
+    play(story())
+
+
+async def _settles(server: Server, places: list[Process]) -> None:
+    """When the network has no more surprises one of them leads, and goes on leading."""
+    for process in places:
+        process.line.trips = iter(())
+    await asyncio.sleep(25)
+    places[:] = [Process(server, f"{n}-again") if process.lost else process for n, process in enumerate(places)]
+    await asyncio.sleep(20 / 0.87)
+    leading = [process for process in places if process.acts]
+    assert len(leading) == 1
+    await asyncio.sleep(60)
+    assert leading[0].acts
+
+
+# the fence
+
+
+class Tenure(Alone):
+    def __init__(self, left: float) -> None:
+        self._left = left
+
+    def left(self) -> float:
+        return self._left
+
+    def may_act(self) -> bool:
+        return self._left > SPARE
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The requests that have left the process: method and timeout."""
+    calls = []
+
+    async def call(self, method, url, *arguments, _request_timeout=None, **options):
+        calls.append((method, _request_timeout))
+        raise OSError("sent")
+
+    monkeypatch.setattr(ApiClient, "call_api", call)
+    return calls
+
+
+async def _try(tenure, method: str) -> BaseException:
+    async with FencedClient(Configuration(host="https://127.0.0.1:1"), tenure) as api:
+        with pytest.raises(FAILURES) as error:
+            await request(api, method, "/api/v1/namespaces/shop/configmaps/flags", body={} if method != "GET" else None)
+        return error.value
+
+
+async def test_without_the_lease_nothing_is_sent_but_reads(sent):
+    for left in (0.0, SPARE):
+        for method in ("PUT", "POST", "PATCH", "DELETE"):
+            error = await _try(Tenure(left), method)
+            assert isinstance(error, NotLeadingError)
+            assert not transient(error)
+            assert status_of(error) == 0
+            assert "does not hold the Lease" in words(error)
+        await _try(Tenure(left), "GET")
+    assert sent == [("GET", 10.0), ("GET", 10.0)]
+
+
+async def test_a_write_waits_for_its_answer_no_longer_than_the_lease_is_ours(sent):
+    await _try(Tenure(4.5), "PATCH")
+    await _try(Tenure(60.0), "PATCH")
+    await _try(Alone(), "PATCH")
+    assert sent == [("PATCH", 4.5), ("PATCH", 10.0), ("PATCH", 10.0)]
