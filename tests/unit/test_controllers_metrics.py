@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.controllers_world import KAFKA, MIRROR, Watching, body, policy
 from tidegate.api import LagPolicy, Reason
+from tidegate.cluster.fence import Alone
 from tidegate.cluster.judgement import Outcome
 from tidegate.cluster.scaling import Scaled
 from tidegate.cluster.workloads import Workload
@@ -25,7 +26,6 @@ from tidegate.controllers.metrics import (
     ProcessMetrics,
 )
 from tidegate.controllers.metrics import metrics_route as route
-from tidegate.controllers.services import always
 from tidegate.controllers.shelf import Name
 from tidegate.controllers.world import POLICIES, PROPOSALS
 from tidegate.engine import Decision, GroupState, Reading, ReadingError
@@ -60,7 +60,7 @@ Scrape = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 class Scraped:
     """A world and what a scrape of it shows."""
 
-    def __init__(self, leads: Callable[[], bool] = always) -> None:
+    def __init__(self, leads: Callable[[], bool] = Alone().may_act) -> None:
         self.watching, self.charges = Watching(), dict[str, Charge]()
         self.registry = CollectorRegistry()
         self.registry.register(PolicyMetrics(self.watching.world, self.charges, leads))
@@ -279,8 +279,8 @@ def test_the_process_says_whether_it_acts_and_what_became_of_its_writes(leads: b
 async def test_what_is_served_is_what_is_defined_in_both_formats():
     scraped, meters = Scraped(), Meters()
     scraped.charge("points", status=STATUS)
-    meters.registry.register(PolicyMetrics(scraped.watching.world, scraped.charges, always))
-    meters.registry.register(ProcessMetrics(always, {"written": 5}, lambda: 0))
+    meters.registry.register(PolicyMetrics(scraped.watching.world, scraped.charges, Alone().may_act))
+    meters.registry.register(ProcessMetrics(Alone().may_act, {"written": 5}, lambda: 0))
     app = web.Application()
     app.add_routes([route(meters.registry)])
     async with TestClient(TestServer(app)) as client:
