@@ -56,11 +56,13 @@ STATUS: dict[str, Any] = {
 
 Scrape = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
+ALONE = Alone()
+
 
 class Scraped:
     """A world and what a scrape of it shows."""
 
-    def __init__(self, leads: Callable[[], bool] = Alone().may_act) -> None:
+    def __init__(self, leads: Callable[[], bool] = ALONE.may_act) -> None:
         self.watching, self.charges = Watching(), dict[str, Charge]()
         self.registry = CollectorRegistry()
         self.registry.register(PolicyMetrics(self.watching.world, self.charges, leads))
@@ -279,8 +281,8 @@ def test_the_process_says_whether_it_acts_and_what_became_of_its_writes(leads: b
 async def test_what_is_served_is_what_is_defined_in_both_formats():
     scraped, meters = Scraped(), Meters()
     scraped.charge("points", status=STATUS)
-    meters.registry.register(PolicyMetrics(scraped.watching.world, scraped.charges, Alone().may_act))
-    meters.registry.register(ProcessMetrics(Alone().may_act, {"written": 5}, lambda: 0))
+    meters.registry.register(PolicyMetrics(scraped.watching.world, scraped.charges, ALONE.may_act))
+    meters.registry.register(ProcessMetrics(ALONE.may_act, {"written": 5}, lambda: 0))
     app = web.Application()
     app.add_routes([route(meters.registry)])
     async with TestClient(TestServer(app)) as client:
