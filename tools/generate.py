@@ -1,7 +1,7 @@
 """Write what is made from other files, or check that it is current.
 
 crds/, the chart's copies of them, docs/reference.md and docs/metrics.md say what operator/tidegate says, the chart's
-README.md what its values.yaml and values.schema.json say.
+README.md what its values.yaml and values.schema.json say, and its dashboard what tools/dashboard.py says.
 
 python -m tools.generate            write
 python -m tools.generate --check    exit 1 and name the files that are not current
@@ -15,6 +15,7 @@ import typer
 from tidegate.api.model import GROUP
 from tools.chart import chart_readme
 from tools.crds import RESOURCES, crd_yaml
+from tools.dashboard import dashboard_json
 from tools.metrics import metrics_page
 from tools.reference import reference
 
@@ -29,7 +30,8 @@ def generated() -> dict[Path, str]:
     crds = {folder / f"{r.names.plural}.{GROUP}.yaml": crd_yaml(r) for folder in CRDS for r in RESOURCES}
     pages = {"reference.md": reference(RESOURCES), "metrics.md": metrics_page()}
     pages_of_docs = {ROOT / "docs" / name: text for name, text in pages.items()}
-    return {**crds, **pages_of_docs, CHART / "README.md": chart_readme(CHART)}
+    of_chart = {CHART / "README.md": chart_readme(CHART), CHART / "files" / "dashboard.json": dashboard_json()}
+    return {**crds, **pages_of_docs, **of_chart}
 
 
 def stale(files: dict[Path, str]) -> list[Path]:
