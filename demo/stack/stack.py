@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -98,9 +99,15 @@ class Stack:
     def kubectl(self, *arguments: str | Path, input: str | None = None, check: bool = True) -> str:  # noqa: A002
         """What kubectl prints; StackError with its error output if it fails and `check` is set (else both outputs)."""
         done = kubectl(binaries.kubernetes(tell) / "kubectl", self.kubeconfig, *arguments, input=input)
-        if check and done.returncode:
-            raise StackError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
-        return done.stdout if check else done.stdout + done.stderr
+        return _told("kubectl", arguments, done, check)
+
+    def helm(self, *arguments: str | Path, check: bool = True) -> str:
+        """What Helm prints, whose settings, caches and repositories are this stack's own; as `kubectl` else."""
+        home = self.folder / "helm"
+        folders = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+        command = [binaries.helm(tell) / "helm", "--kubeconfig", self.kubeconfig, *arguments]
+        done = subprocess.run(command, env={**os.environ, **folders}, text=True, capture_output=True, check=False)
+        return _told("helm", arguments, done, check)
 
     def apply(self, *manifests: Manifest) -> str:
         """`kubectl apply` manifests: YAML text, files or folders, or objects."""
@@ -117,3 +124,9 @@ class Stack:
         if self.control_plane is None:
             raise StackError("users are made by a control plane of this stack's own, and it has none")
         return self.control_plane.user_kubeconfig(name, groups)
+
+
+def _told(program: str, arguments: Sequence[str | Path], done: "subprocess.CompletedProcess[str]", check: bool) -> str:
+    if check and done.returncode:
+        raise StackError(f"{program} {' '.join(map(str, arguments))}: {done.stderr.strip()}")
+    return done.stdout if check else done.stdout + done.stderr

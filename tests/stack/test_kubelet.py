@@ -1,8 +1,8 @@
 """The process kubelet: pods behave as users of Kubernetes know them."""
 
 import json
-import socket
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -201,12 +201,11 @@ def test_a_readiness_probe_decides(pods: Pods, probe: Spec):
         "from http.server import HTTPServer, SimpleHTTPRequestHandler\n"
         "while not pathlib.Path('go').exists(): time.sleep(0.1)\n"
         "pathlib.Path('open').touch()\n"
-        "HTTPServer(('127.0.0.1', int(os.environ['PORT'])), SimpleHTTPRequestHandler).serve_forever()"
+        "HTTPServer((os.environ['POD_IP'], 8080), SimpleHTTPRequestHandler).serve_forever()"
     )
-    port = free_port()
     container = {
-        "ports": [{"name": "web", "containerPort": port}],
-        "env": [{"name": "PORT", "value": str(port)}],
+        "ports": [{"name": "web", "containerPort": 8080}],
+        "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
         "readinessProbe": {**probe, "periodSeconds": 1, "timeoutSeconds": 5},
     }
     pods.apply(pod("server", code, container=container))
@@ -216,10 +215,25 @@ def test_a_readiness_probe_decides(pods: Pods, probe: Spec):
     pods.wait("server", "condition=Ready")
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def test_two_pods_listen_on_the_same_port_each_at_its_own_ip(pods: Pods):
+    code = (
+        "import os\n"
+        "from http.server import HTTPServer, SimpleHTTPRequestHandler\n"
+        "HTTPServer((os.environ['POD_IP'], 8080), SimpleHTTPRequestHandler).serve_forever()"
+    )
+    container = {
+        "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 5},
+    }
+    names = ("one", "two")
+    pods.apply(*(pod(name, code, container=container) for name in names))
+    for name in names:
+        pods.wait(name, "condition=Ready")
+    ips = {pods.get(name)["status"]["podIP"] for name in names}
+    assert len(ips) == 2
+    for ip in ips:
+        with urllib.request.urlopen(f"http://{ip}:8080/", timeout=30) as answer:
+            assert answer.status == 200
 
 
 def test_a_liveness_probe_restarts(pods: Pods):

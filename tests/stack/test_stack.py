@@ -6,11 +6,11 @@ import subprocess
 import sys
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from demo.stack import Stack, StackError, folders
+from demo.stack import Stack, StackError, binaries, folders
+from demo.stack.audit import Request, requests
 from demo.stack.processes import CHECKOUT, marked
 from tests.waiting import eventually
 
@@ -29,12 +29,58 @@ def test_who_did_what_is_in_the_audit_log(stack: Stack, namespace: str):
     stack.kubectl("create", "configmap", "audited", "-n", namespace)
     assert stack.control_plane
 
-    def written() -> list[dict[str, Any]]:
-        events = [json.loads(line) for line in stack.control_plane.audit_log.read_text().splitlines()]
-        mine = [event for event in events if event.get("objectRef", {}).get("namespace") == namespace]
-        return [event for event in mine if event["objectRef"].get("name") == "audited" and event["verb"] == "create"]
+    def written() -> list[Request]:
+        return [
+            one
+            for one in requests(stack.control_plane.audit_log)
+            if (one.namespace, one.name) == (namespace, "audited")
+        ]
 
-    assert eventually(written)[0]["user"]["username"] == "admin"
+    (found,) = eventually(written)
+    assert (found.user, found.verb, found.group, found.resource) == ("admin", "create", "", "configmaps")
+    assert (found.code, found.refused) == (201, False)
+    assert found.user_agent.startswith("kubectl/")
+
+
+def test_a_watch_counts_once_and_a_refusal_is_seen(stack: Stack, namespace: str):
+    eve = stack.user_kubeconfig("eve")
+    stack.kubectl("create", "rolebinding", "eve", "--clusterrole=view", "--user=eve", "-n", namespace)
+    may = ["auth", "can-i", "watch", "configmaps", "-n", namespace, "--kubeconfig", eve]
+    eventually(lambda: stack.kubectl(*may, check=False).startswith("yes"))
+    for what in ("configmaps", "configmaps?watch=true&timeoutSeconds=1", "secrets"):
+        path = f"/api/v1/namespaces/{namespace}/{what}"
+        stack.kubectl("get", "--raw", path, "--kubeconfig", eve, check=False)
+
+    def asked() -> dict[tuple[str, str], list[int]]:
+        found: dict[tuple[str, str], list[int]] = {}
+        for one in requests(stack.control_plane.audit_log):
+            if one.user == "eve" and one.namespace == namespace and one.resource in ("configmaps", "secrets"):
+                found.setdefault((one.verb, one.resource), []).append(one.code)
+        return found
+
+    wanted = {("list", "configmaps"): [200], ("watch", "configmaps"): [200], ("list", "secrets"): [403]}
+    eventually(lambda: asked() == wanted)
+
+
+def test_helm_installs_lists_and_says_why_it_failed(stack: Stack, namespace: str, tmp_path: Path):
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: tiny, version: 1.2.3}")
+    made = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "made"},
+        "data": {"kube": "{{ .Capabilities.KubeVersion }}"},
+    }
+    (tmp_path / "templates" / "made.yaml").write_text(json.dumps(made))
+    stack.helm("install", "tiny", tmp_path, "-n", namespace)
+    assert [one["chart"] for one in json.loads(stack.helm("list", "-n", namespace, "-o", "json"))] == ["tiny-1.2.3"]
+    asked = ("get", "configmap", "made", "-n", namespace, "-o", "jsonpath={.data.kube}")
+    assert stack.kubectl(*asked) == binaries.kubernetes_version()
+    with pytest.raises(StackError, match=r"helm install tiny .*cannot re-use a name"):
+        stack.helm("install", "tiny", tmp_path, "-n", namespace)
+    stack.helm("uninstall", "tiny", "-n", namespace)
+    minor = ".".join(binaries.kubernetes_version().split(".")[:2])
+    assert f'"{minor}.0"' in stack.helm("template", tmp_path)
 
 
 def test_kubectl_says_why_it_failed(stack: Stack):

@@ -99,7 +99,7 @@ def test_a_pod_runs_when_all_its_containers_have_and_ends_when_all_are_done():
 
 def test_a_pod_is_ready_when_every_container_is():
     def ready(*containers: ContainerState) -> str:
-        conditions = pod_status([], containers, "2026-01-01T00:00:00Z")["conditions"]
+        conditions = pod_status([], containers, "2026-01-01T00:00:00Z", "127.64.0.1")["conditions"]
         return {one["type"]: one["status"] for one in conditions}["Ready"]
 
     assert ready(container("a"), container("b")) == "True"

@@ -11,6 +11,7 @@ from pathlib import Path
 from demo.stack.kubelet import probes
 from demo.stack.kubelet.client import Object
 from demo.stack.kubelet.environment import Environment, command_line, environment
+from demo.stack.kubelet.fields import pod_ip
 from demo.stack.kubelet.sources import TROUBLE, Sources
 from demo.stack.kubelet.states import ContainerState
 
@@ -132,7 +133,8 @@ class Container:
     def _watches(self, env: Environment) -> list[Coroutine[None, None, None]]:
         watches = [probes.watch_readiness(self.pod, self.spec, self._root, env, self._is_ready)]
         if "livenessProbe" in self.spec:
-            watches.append(probes.watch_probe(self.spec["livenessProbe"], self.spec, env, self._is_alive))
+            probe, ip = self.spec["livenessProbe"], pod_ip(self.pod)
+            watches.append(probes.watch_probe(probe, self.spec, ip, env, self._is_alive))
         return watches
 
     def _is_ready(self, ready: bool) -> None:

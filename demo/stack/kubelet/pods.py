@@ -8,6 +8,7 @@ from typing import Any
 
 from demo.stack.kubelet.client import ApiError, Client, Object
 from demo.stack.kubelet.containers import Container
+from demo.stack.kubelet.fields import pod_ip
 from demo.stack.kubelet.node import now
 from demo.stack.kubelet.sources import TROUBLE, Sources
 from demo.stack.kubelet.states import pod_status, with_transitions
@@ -142,7 +143,7 @@ class Pod:
     async def _tell(self) -> bool:
         """Write the status if it is another than the last one; False if that should be tried again."""
         states = [[container.state for container in some] for some in (self.inits, self.containers)]
-        status: dict[str, Any] = pod_status(states[0], states[1], self._started)
+        status: dict[str, Any] = pod_status(states[0], states[1], self._started, pod_ip(self.object))
         if status == self._told:
             return True
         conditions = with_transitions(status["conditions"], self._conditions)

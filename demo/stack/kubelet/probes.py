@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from demo.stack.kubelet.client import Object
+from demo.stack.kubelet.fields import pod_ip
 
 READY_FILE = "tidegate.dev/ready-file"
 """Pod annotation: the file below POD_ROOT whose existence says "ready", where there is no readinessProbe."""
@@ -20,20 +21,20 @@ async def watch_readiness(pod: Object, container: Object, root: Path, env: Env, 
     """Tell at every change whether the container is ready: by its probe, by the ready file, or at once."""
     file = pod["metadata"].get("annotations", {}).get(READY_FILE)
     if "readinessProbe" in container:
-        await watch_probe(container["readinessProbe"], container, env, told)
+        await watch_probe(container["readinessProbe"], container, pod_ip(pod), env, told)
     elif file:
         await _watch_file(root / file.lstrip("/"), told)
     else:
         told(True)
 
 
-async def watch_probe(probe: Object, container: Object, env: Env, told: Told) -> None:
-    """Ask at the probe's period, for ever, and tell once a threshold is reached."""
+async def watch_probe(probe: Object, container: Object, ip: str, env: Env, told: Told) -> None:
+    """Ask at the probe's period, for ever, and tell once a threshold is reached; over the network at the pod's IP."""
     await asyncio.sleep(probe.get("initialDelaySeconds", 0))
     needed = {True: probe.get("successThreshold", 1), False: probe.get("failureThreshold", 3)}
     streak, last = 0, None
     while True:
-        good = await _succeeds(probe, container, env)
+        good = await _succeeds(probe, container, ip, env)
         streak = streak + 1 if good == last else 1
         last = good
         if streak == needed[good]:
@@ -50,15 +51,15 @@ async def _watch_file(path: Path, told: Told) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _succeeds(probe: Object, container: Object, env: Env) -> bool:
+async def _succeeds(probe: Object, container: Object, ip: str, env: Env) -> bool:
     try:
         async with asyncio.timeout(probe.get("timeoutSeconds", 1)):
             if "exec" in probe:
                 return await _runs(probe["exec"]["command"], env)
             if "httpGet" in probe:
-                return await _answers(probe["httpGet"], container)
+                return await _answers(probe["httpGet"], container, ip)
             if "tcpSocket" in probe:
-                return await _accepts(port_number(container, probe["tcpSocket"]["port"]))
+                return await _accepts(ip, port_number(container, probe["tcpSocket"]["port"]))
     except (OSError, TimeoutError, aiohttp.ClientError):
         return False
     raise ValueError(f"the process kubelet does not know probes of the kind {sorted(probe)}")
@@ -76,15 +77,15 @@ async def _runs(command: list[str], env: Env) -> bool:
             process.kill()
 
 
-async def _answers(get: Object, container: Object) -> bool:
+async def _answers(get: Object, container: Object, ip: str) -> bool:
     port = port_number(container, get["port"])
-    url = f"{get.get('scheme', 'HTTP').lower()}://127.0.0.1:{port}{get.get('path', '/')}"
+    url = f"{get.get('scheme', 'HTTP').lower()}://{get.get('host', ip)}:{port}{get.get('path', '/')}"
     async with aiohttp.ClientSession() as session, session.get(url, ssl=False) as response:
         return 200 <= response.status < 400
 
 
-async def _accepts(port: int) -> bool:
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
+async def _accepts(ip: str, port: int) -> bool:
+    _, writer = await asyncio.open_connection(ip, port)
     writer.close()
     return True
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from demo.stack.kubelet.client import Object
-from demo.stack.kubelet.fields import IP
+from demo.stack.kubelet.fields import NODE_IP
 from demo.stack.kubelet.node import now
 
 
@@ -74,7 +74,7 @@ def phase(containers: Sequence[ContainerState]) -> str:
     return "Running" if all(container.identity for container in containers) else "Pending"
 
 
-def pod_status(inits: Sequence[ContainerState], containers: Sequence[ContainerState], started: str) -> Object:
+def pod_status(inits: Sequence[ContainerState], containers: Sequence[ContainerState], started: str, ip: str) -> Object:
     """The pod's status but for the times of its conditions."""
     initialized = all(init.done and init.exit_code() == 0 for init in inits)
     unready = [container.name for container in containers if not container.ready]
@@ -84,10 +84,10 @@ def pod_status(inits: Sequence[ContainerState], containers: Sequence[ContainerSt
     return {
         "phase": "Failed" if failed else phase(containers),
         "startTime": started,
-        "hostIP": IP,
-        "podIP": IP,
-        "podIPs": [{"ip": IP}],
-        "hostIPs": [{"ip": IP}],
+        "hostIP": NODE_IP,
+        "podIP": ip,
+        "podIPs": [{"ip": ip}],
+        "hostIPs": [{"ip": NODE_IP}],
         "qosClass": "BestEffort",
         "initContainerStatuses": [init.status() for init in inits],
         "containerStatuses": [container.status() for container in containers],
