@@ -120,8 +120,14 @@ def pem(path: Path) -> str:
 
 
 def read_one(source: Source, wanted: WantedGroup) -> Reading:
-    """The Reading; AssertionError with the error's words where there is none (so that `eventually` waits for it)."""
-    reading = source.read([wanted])[wanted]
+    """The Reading; AssertionError with the error's words where there is none (so that `eventually` waits for it).
+
+    What a busy machine did not answer in time is asked again.
+    """
+    for _ in range(5):
+        reading = source.read([wanted])[wanted]
+        if isinstance(reading, Reading) or "no answer in time" not in reading.message:
+            break
     assert isinstance(reading, Reading), reading
     return reading
 

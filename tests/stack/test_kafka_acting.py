@@ -122,14 +122,24 @@ def refused(answer: object) -> Objection:
 def test_live_members_read_new_partitions_from_their_first_record(
     world: KafkaWorld, source: Source, topic: str, kind: str
 ):
+    assert any(undoubted(world, source, f"{topic}-{attempt}", kind) for attempt in range(5))
+
+
+def undoubted(world: KafkaWorld, source: Source, topic: str, kind: str) -> bool:
+    """Whether the starts stood before the first record, which is all that is promised: then none is skipped.
+
+    On a slow machine a record may be there first; that is doubted, as it should be.
+    """
     world.create(topic, 2)
     with reading(world, topic, topic, kind) as reader:
         with writing(world, topic, range(2, 4)) as writer:
-            assert grown(source, topic, 2, 4, topic).doubts == {}
+            if grown(source, topic, 2, 4, topic).doubts:
+                return False
             assert group_of(source, topic, topic).commits.keys() >= {2, 3}
             eventually(lambda: reader.owned == frozenset(range(4)))
         assert {partition for partition, _ in writer.written} == {2, 3}
         eventually(lambda: writer.written <= reader.seen)
+    return True
 
 
 @pytest.mark.parametrize("kind", KINDS)
