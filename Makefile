@@ -25,8 +25,11 @@ setup: .venv/ready  ## Install everything the checkout needs, pinned, into .venv
 	@touch $@
 
 .PHONY: lock
-lock:  ## Write requirements/dev.txt anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --quiet --output-file requirements/dev.txt
+LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --quiet
+lock:  ## Write requirements/ anew from pyproject.toml: dev.txt for checkouts; run.txt and build.txt, with the same versions, for the image
+	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/run.txt
+	$(LOCK) --group build --constraint requirements/dev.txt --output-file requirements/build.txt
 
 .PHONY: demo
 demo: setup  ## The main job on real parts: a crowd outgrows the partitions, features make way until more are approved, nothing is lost (about 6 min; the first run builds Kubernetes, ≈ 10 min more)
@@ -41,6 +44,7 @@ lint: setup  ## Style, types, import contracts, dependencies, generated files
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m tools.generate --check
 
 .PHONY: unit

@@ -13,7 +13,7 @@ import logging
 import random
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import kopf
 
@@ -195,6 +195,7 @@ class Watch:
             settings=kopf_settings(bool(self._settings.namespaces)),
             memo=Nothing(),
             standalone=True,
+            identity=cast(Any, "tidegate"),  # else it looks up the name of the user, and a container's may have none
             clusterwide=not self._settings.namespaces,
             namespaces=self._settings.namespaces,
             stop_flag=self._over,
