@@ -1,7 +1,8 @@
 """Write what is made from other files, or check that it is current.
 
-crds/, the chart's copies of them, docs/reference.md and docs/metrics.md say what operator/tidegate says, the chart's
-README.md what its values.yaml and values.schema.json say, and its dashboard what tools/dashboard.py says.
+crds/, the chart's copies of them, docs/reference.md, docs/metrics.md and the rows of docs/reasons.md say what
+operator/tidegate says, the chart's README.md what its values.yaml and values.schema.json say, and its dashboard what
+tools/dashboard.py says.
 
 python -m tools.generate            write
 python -m tools.generate --check    exit 1 and name the files that are not current
@@ -17,6 +18,7 @@ from tools.chart import chart_readme
 from tools.crds import RESOURCES, crd_yaml
 from tools.dashboard import dashboard_json
 from tools.metrics import metrics_page
+from tools.reasons import with_advice
 from tools.reference import reference
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +31,7 @@ def generated() -> dict[Path, str]:
     """Every generated file with its right content."""
     crds = {folder / f"{r.names.plural}.{GROUP}.yaml": crd_yaml(r) for folder in CRDS for r in RESOURCES}
     pages = {"reference.md": reference(RESOURCES), "metrics.md": metrics_page()}
+    pages["reasons.md"] = with_advice((ROOT / "docs" / "reasons.md").read_text())
     pages_of_docs = {ROOT / "docs" / name: text for name, text in pages.items()}
     of_chart = {CHART / "README.md": chart_readme(CHART), CHART / "files" / "dashboard.json": dashboard_json()}
     return {**crds, **pages_of_docs, **of_chart}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.api import Reason
+from tidegate.api.advice import ADVICE
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,6 +14,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_tells_what_to_do(reason: Reason):
     assert f"`{reason}`" in (ROOT / "docs/reasons.md").read_text()
+
+
+def test_the_rows_of_the_page_are_all_that_is_advised():
+    rows = re.findall(r"^\| `(\w+)`", (ROOT / "docs/reasons.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(ADVICE)
 
 
 def test_no_reason_is_explained_that_is_never_given():

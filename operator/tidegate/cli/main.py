@@ -5,8 +5,12 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
+from tidegate.cli.calling import called
+from tidegate.cli.kubectl import commands
 from tidegate.cli.run import run
 from tidegate.cli.simulate import simulate
+
+PEOPLE = "For people, also as kubectl tidegate"
 
 app = typer.Typer(
     name="tidegate",
@@ -34,3 +38,10 @@ def tidegate(
 
 app.command(name="run")(run)
 app.command(name="simulate")(simulate)
+for command in (commands.status, commands.explain):
+    app.command(rich_help_panel=PEOPLE)(command)
+
+
+def main() -> None:
+    """Run the program under the name by which it was called."""
+    app(prog_name=called())

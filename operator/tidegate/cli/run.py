@@ -1,4 +1,4 @@
-"""`tidegate run`: the operator."""
+"""`tidegate run`: the operator. It is imported when it runs: the other commands need none of it."""
 
 import asyncio
 from pathlib import Path
@@ -7,9 +7,6 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from tidegate.controllers.access import AccessError
-from tidegate.controllers.logs import set_up
-from tidegate.controllers.operator import OperatorError, operate
 from tidegate.controllers.settings import LogFormat, LogLevel, Settings
 
 _Listen = Annotated[
@@ -87,6 +84,10 @@ def run(
     Flags go before TIDEGATE_* variables of the environment. /healthz answers 503 and names what has stalled, /readyz
     answers 503 and names what is still missing.
     """
+    from tidegate.cluster.access import AccessError
+    from tidegate.controllers.logs import set_up
+    from tidegate.controllers.operator import OperatorError, operate
+
     settings = _settings(
         namespaces=tuple(namespace or ()),
         lease=lease,

@@ -4,50 +4,15 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from uuid import uuid4
 
 import kopf
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from tidegate import __version__
 from tidegate.cluster.fence import Alone, FencedClient, Tenure
 from tidegate.cluster.lease import Elector, LeaseObject
 from tidegate.controllers.settings import Settings
-
-NOWHERE = (
-    "No Kubernetes API server to talk to: {problem}. Give --kubeconfig or set KUBECONFIG, or run inside a cluster"
-    " with a ServiceAccount."
-)
-
-
-class AccessError(Exception):
-    """There is no usable way to an API server; the message says what to give."""
-
-
-def kubeconfig_path(settings: Settings) -> str | None:
-    """The flag, else $KUBECONFIG, else ~/.kube/config where there is one; None is the pod's ServiceAccount."""
-    if settings.kubeconfig:
-        return str(settings.kubeconfig)
-    if os.environ.get("KUBECONFIG"):
-        return os.environ["KUBECONFIG"]
-    default = Path.home() / ".kube" / "config"
-    return str(default) if default.is_file() else None
-
-
-async def load(settings: Settings) -> Configuration:
-    """The client's configuration; AccessError where there is none."""
-    configuration = Configuration()
-    path = kubeconfig_path(settings)
-    try:
-        if path is None:
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            await load_kube_config(path, settings.context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError) as error:
-        raise AccessError(NOWHERE.format(problem=error)) from error
-    return configuration
 
 
 def host() -> str:

@@ -11,13 +11,14 @@ from kubernetes.aio.client import ApiClient
 
 from tidegate import __version__
 from tidegate.api import Resource
+from tidegate.cluster.access import load
 from tidegate.cluster.discovery import Discovery
 from tidegate.cluster.events import Recorder
 from tidegate.cluster.fence import Tenure
 from tidegate.cluster.flags import FlagStore
 from tidegate.cluster.lease import LeaseLostError
 from tidegate.cluster.writing import StatusWriter
-from tidegate.controllers import access
+from tidegate.controllers.access import connection_info, host, standing
 from tidegate.controllers.attendance import RollCalls, readable
 from tidegate.controllers.charge import Charge
 from tidegate.controllers.cycle import ReadingLoop
@@ -58,10 +59,10 @@ async def operate(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    configuration = await access.load(settings)
-    async with access.standing(settings, configuration) as (api, tenure):
+    configuration, _ = await load(settings.kubeconfig, settings.context)
+    async with standing(settings, configuration) as (api, tenure):
         operator = Operator(settings, api, tenure)
-        await operator.run(partial(access.connection_info, configuration), stop)
+        await operator.run(partial(connection_info, configuration), stop)
 
 
 class Operator:
@@ -71,7 +72,7 @@ class Operator:
         self.services = Services(
             api=api,
             discovery=Discovery(api),
-            recorder=Recorder(api, access.host()),
+            recorder=Recorder(api, host()),
             statuses=StatusWriter(api),
             world=World(self._edited, self._gone),
             pulses=Pulses(),

@@ -1,0 +1,1 @@
+"""`kubectl tidegate`: what people ask about their consumers, and what they decide."""

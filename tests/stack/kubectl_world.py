@@ -1,0 +1,103 @@
+"""`kubectl tidegate` as people run it: the real kubectl finds the plugin in PATH."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from typer.testing import CliRunner
+
+from demo.stack import Stack, binaries
+from tidegate.api import LagPolicy, PartitionProposal
+from tidegate.cli.calling import called
+from tidegate.cli.main import app
+
+Body = dict[str, Any]
+SCRIPTS = {
+    "kubectl-tidegate": "from tidegate.cli.main import main; main()",
+    "kubectl_complete-tidegate": "from tidegate.cli.completion import main; main()",
+}
+ROOT = Path(__file__).parents[2]
+
+
+class Told(NamedTuple):
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def install(folder: Path) -> Path:
+    """What `pip install` makes of the package's scripts, for the interpreter of the tests."""
+    folder.mkdir()
+    for name, code in SCRIPTS.items():
+        script = folder / name
+        script.write_text(f"#!{sys.executable}\n{code}\n")
+        script.chmod(0o755)
+    return folder
+
+
+class Plugin:
+    """The plugin in a namespace: within this process, or found by kubectl in its PATH."""
+
+    def __init__(self, stack: Stack, folder: Path, namespace: str) -> None:
+        self.stack = stack
+        self.namespace = namespace
+        self._folder = folder
+
+    def run(
+        self,
+        *words: str,
+        kubeconfig: Path | str | None = None,
+        input: str = "",  # noqa: A002
+        columns: int = 0,
+    ) -> Told:
+        """What `kubectl tidegate WORDS` does, in this process."""
+        width = str(columns) if columns else None
+        env = {"KUBECONFIG": str(kubeconfig or self.stack.env["KUBECONFIG"]), "COLUMNS": width}
+        with patch.object(sys, "argv", ["kubectl-tidegate"]):
+            ended = CliRunner().invoke(app, words, input=input, env=env, prog_name=called())
+        return Told(ended.exit_code, ended.stdout, ended.stderr)
+
+    def typed(self, *words: str, kubeconfig: Path | str | None = None, input: str = "", **env: str) -> Told:  # noqa: A002
+        """Type `kubectl tidegate WORDS` for the real kubectl."""
+        servers = binaries.kubernetes(lambda _: None)
+        path = os.pathsep.join([str(self._folder), str(servers), os.environ["PATH"]])
+        places = {"PATH": path, "KUBECONFIG": str(kubeconfig or self.stack.env["KUBECONFIG"])}
+        python = {"PYTHONPATH": os.pathsep.join([str(ROOT / "operator"), str(ROOT)])}
+        ended = subprocess.run(
+            [str(servers / "kubectl"), "tidegate", *words],
+            env=os.environ | places | python | env,
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Told(ended.returncode, ended.stdout, ended.stderr)
+
+    def __call__(self, *words: str, **options: Any) -> str:
+        """Type it for the namespace; it must succeed."""
+        told = self.run(*words, "-n", self.namespace, **options)
+        assert told.code == 0, told
+        return told.out
+
+    def refused(self, code: int, *words: str, **options: Any) -> str:
+        """Type it for the namespace; it must end with that code, and print nothing but why."""
+        told = self.run(*words, "-n", self.namespace, **options)
+        assert told.code == code, told
+        return told.err
+
+    def put(self, one: LagPolicy | PartitionProposal) -> None:
+        """Create it here, as the operator and its users have left it."""
+        wire = one.wire()
+        meta = {"name": one.metadata.name, "namespace": self.namespace, "annotations": one.metadata.annotations}
+        body = {"apiVersion": wire["apiVersion"], "kind": wire["kind"], "metadata": meta, "spec": wire["spec"]}
+        self.stack.apply(body)
+        if wire.get("status"):
+            told = json.dumps({"status": wire["status"]})
+            where = (one.names.plural, one.metadata.name, "-n", self.namespace)
+            self.stack.kubectl("patch", *where, "--subresource=status", "--type=merge", "-p", told)
