@@ -17,7 +17,14 @@ from tests.waiting import eventually
 @pytest.fixture(scope="module")
 def folder(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     define(stack, ROOT / "crds")
+    eventually(
+        lambda: json.loads(stack.kubectl("get", "lagp,pprop", "-A", "-o", "json", check=False))
+    )  # a moment later
     return install(tmp_path_factory.mktemp("plugin") / "bin")
+
+
+def _served(stack: Stack, plural: str) -> bool:
+    return stack.kubectl("get", "--raw", f"/apis/tidegate.dev/v1alpha1/{plural}", check=False).startswith("{")
 
 
 @pytest.fixture
