@@ -9,6 +9,16 @@ from pydantic import ValidationError
 
 from tidegate.controllers.settings import LogFormat, LogLevel, Settings
 
+_Namespaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Serve this namespace only; repeat for more. TIDEGATE_NAMESPACES takes a comma-separated list."
+        " Default: all namespaces.",
+    ),
+]
+
 _Listen = Annotated[
     str | None,
     typer.Option(
@@ -45,15 +55,7 @@ _Lease = Annotated[
 
 
 def run(
-    namespace: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--namespace",
-            "-n",
-            help="Serve this namespace only; repeat for more. TIDEGATE_NAMESPACES takes a comma-separated list."
-            " Default: all namespaces.",
-        ),
-    ] = None,
+    namespace: _Namespaces = None,
     lease: _Lease = None,
     period: Annotated[
         float | None,
