@@ -106,6 +106,21 @@ def test_a_container_sees_its_environment(pods: Pods):
     assert "seer|s3cret|None|seer/blue/9 $(WHO) $(UNKNOWN)|seer" in pods.logged("seer", "seer")
 
 
+def test_a_pod_that_asks_for_resources_and_for_a_folder_at_tmp_runs(pods: Pods):
+    container = {
+        "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "64Mi"}},
+        "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],
+    }
+    volumes = [{"name": "scratch", "emptyDir": {}}]
+    pods.apply(
+        pod("careful", f"import tempfile; tempfile.mkstemp('.mine'); {FOREVER}", container=container, volumes=volumes)
+    )
+    pods.wait("careful", "condition=Ready")
+    assert pods.get("careful")["status"]["qosClass"] == "Burstable", "as the API server judged it"
+    eventually(lambda: list((pods.root("careful") / "tmp").glob("*.mine")))
+    assert (pods.root("careful") / "tmp").is_symlink(), "it is the volume"
+
+
 def test_a_container_waits_for_the_secret_it_names_and_says_so(pods: Pods):
     env = [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "later", "key": "key"}}}]
     pods.apply(pod("patient", FOREVER, container={"env": env}))

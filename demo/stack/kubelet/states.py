@@ -88,7 +88,6 @@ def pod_status(inits: Sequence[ContainerState], containers: Sequence[ContainerSt
         "podIP": ip,
         "podIPs": [{"ip": ip}],
         "hostIPs": [{"ip": NODE_IP}],
-        "qosClass": "BestEffort",
         "initContainerStatuses": [init.status() for init in inits],
         "containerStatuses": [container.status() for container in containers],
         "conditions": [

@@ -34,12 +34,12 @@ class Volumes:
 
     async def create(self) -> None:
         """Fill every volume and lay the mounts. Raises MissingError, or ValueError for an unknown kind."""
-        (self.root / "tmp").mkdir(parents=True, exist_ok=True)
         await self.update()
         spec = self.pod["spec"]
         for container in (*spec.get("initContainers", ()), *spec["containers"]):
             for mount in container.get("volumeMounts", ()):
                 self._mount(mount)
+        (self.root / "tmp").mkdir(parents=True, exist_ok=True)  # unless a volume is mounted there
         if (self.root / ACCOUNT).exists():
             self._write_kubeconfig()
 
