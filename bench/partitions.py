@@ -151,8 +151,7 @@ def main() -> int:
 
 def play(stack: Stack, folder: Path, runs: Sequence[Run], together: int) -> list[tuple[Run, Result]]:
     """All runs, some at a time, against one operator with the rights it has in production."""
-    install(stack)
-    operator = Operator(stack, folder)
+    operator = Operator(install(stack))
     operator.start()
     try:
         with ThreadPoolExecutor(together) as pool:

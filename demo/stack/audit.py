@@ -25,14 +25,11 @@ class Request:
     name: str
     code: int
     """HTTP status."""
+    refused: bool
+    """Whether it lacked a right. (403 is also said of what a namespace that goes cannot take in any more.)"""
     time: datetime
     """When it was answered."""
     path: str
-
-    @property
-    def refused(self) -> bool:
-        """Whether it lacked a right."""
-        return self.code == 403
 
 
 def requests(log: Path) -> Iterator[Request]:
@@ -61,6 +58,7 @@ def _request(event: dict[str, Any]) -> Request:
         namespace=about.get("namespace", ""),
         name=about.get("name", ""),
         code=event.get("responseStatus", {}).get("code", 0),
+        refused=event.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid",
         time=datetime.fromisoformat(event["stageTimestamp"]),
         path=event["requestURI"],
     )

@@ -1,46 +1,42 @@
-"""The running operator that all scenes share, and a scene for each test."""
+"""The installed operator that all scenes share, and a scene for each test."""
 
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
 from demo.stack import Stack
-from demo.stack.ports import Ports
 from tests.e2e.operator_process import Operator, install
 from tests.e2e.scene import Scene
+from tests.e2e.service import Service
 
 
 @pytest.fixture(scope="session")
-def installed(stack: Stack) -> Stack:
-    """The stack with Tidegate's CRDs and rights."""
+def shared_operator(stack: Stack) -> Operator:
+    """Tidegate as `helm install` makes it, its replicas running."""
     if stack.external:
-        pytest.skip("the consumers of these scenes run as processes, which only the stack's own Node can do")
-    install(stack)
-    return stack
-
-
-@pytest.fixture(scope="session")
-def ofrep() -> Iterator[str]:
-    """Where the shared operator answers applications, whichever process of it runs: HOST:PORT."""
-    with closing(Ports()) as ports:
-        yield f"127.0.0.1:{ports.take()}"
-
-
-@pytest.fixture(scope="session")
-def shared_operator(installed: Stack, ofrep: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    operator = Operator(installed, tmp_path_factory.mktemp("operator"), "--ofrep-listen", ofrep)
+        pytest.skip("operator and consumers run as processes here, which only the stack's own Node can do")
+    operator = Operator(install(stack))
     operator.start()
-    yield operator
-    if operator.running:
-        assert operator.stop() == 0
+    return operator
+
+
+@pytest.fixture(scope="session")
+def installed(shared_operator: Operator) -> Stack:
+    """The stack with Tidegate in it."""
+    return shared_operator.release.stack
+
+
+@pytest.fixture(scope="session")
+def ofrep(shared_operator: Operator) -> Iterator[str]:
+    """Where applications ask for flags, whichever replica answers: HOST:PORT."""
+    with Service(shared_operator.release, 8016) as service:
+        yield service.address
 
 
 @pytest.fixture
-def operator(shared_operator: Operator, request: pytest.FixtureRequest) -> Iterator[Operator]:
-    """The operator, running; a test that fails shows what it has logged."""
-    if not shared_operator.running:
-        shared_operator.start()
+def operator(shared_operator: Operator) -> Iterator[Operator]:
+    """The operator with all replicas running; a test that fails shows what they have logged."""
+    shared_operator.start()
     before = len(shared_operator.lines)
     yield shared_operator
     print("\n".join(shared_operator.lines[before:][-200:]))  # pytest shows it where the test has failed

@@ -1,4 +1,4 @@
-"""`tidegate run` as a process with the ServiceAccount of deploy/rbac.yaml: its rights in production, and no others."""
+"""Tidegate as the tests see it: installed by Helm, its replicas started and ended as often as a test wants."""
 
 import json
 import os
@@ -8,39 +8,143 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from demo.stack import Stack
+from demo.stack.release import Release, Replica
 from tests.waiting import eventually
 
 CHECKOUT = Path(__file__).parents[2]
 PERIOD = 2.0
 """Seconds between readings: the scenarios need a number of them, not the default's length."""
+REPLICAS = 2
+VALUES: Mapping[str, Any] = {"operator": {"period": PERIOD}, "ofrep": {"enabled": True}}
+"""All that differs from the chart's defaults, but for what the process kubelet needs."""
 
 
-def install(stack: Stack) -> None:
-    """CRDs, namespace, ServiceAccount, rights and who may approve, as a platform engineer would with kubectl."""
-    stack.apply(CHECKOUT / "crds")
-    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    stack.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tidegate-system"}})
-    stack.apply(CHECKOUT / "deploy" / "rbac.yaml", CHECKOUT / "deploy" / "approval.yaml")
-    stack.kubectl("wait", "--for=create", "serviceaccount/tidegate", "-n", "tidegate-system", "--timeout=30s")
+class Taken(NamedTuple):
+    """A right that a test had taken away for a while."""
 
-
-def service_account_kubeconfig(stack: Stack, path: Path) -> Path:
-    """The administrator's kubeconfig with the operator's token instead of the administrator's key."""
-    token = stack.kubectl("create", "token", "tidegate", "-n", "tidegate-system", "--duration=8h").strip()
-    config: dict[str, Any] = yaml.safe_load(stack.kubeconfig.read_text())
-    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
-    path.write_text(yaml.safe_dump(config))
-    return path
+    verb: str
+    resource: str
+    since: datetime
+    until: datetime
 
 
 class Operator:
-    """The operator's process, started and ended as often as a test wants; its lines are in one log."""
+    """The replicas of a release. One leads: it acts, and has the metrics of policies; the others stand by.
+
+    Whoever is killed had no time to give its Lease back: the next to lead waits up to 15 s for it to expire.
+    """
+
+    def __init__(self, release: Release) -> None:
+        self.release = release
+        self.taken: list[Taken] = []
+        """Rights that it has lacked for a while."""
+        self._lines: list[str] = []
+        self._read: dict[Path, int] = {}
+
+    # what happens to it
+
+    def start(self) -> None:
+        """Let all replicas run, and wait until each is ready and one of them leads."""
+        self.release.scale(REPLICAS)
+        eventually(lambda: self._complete, seconds=120)
+
+    def kill(self) -> None:
+        """SIGKILL to all at once, none of which starts again before `start`: no goodbye of any kind."""
+        for replica in self.release.replicas:
+            replica.signal(signal.SIGSTOP)  # so that none of them hears of the end, or takes over
+        self.release.scale(0)
+        self._delete_pods("--force", "--grace-period=0")  # the kubelet answers with SIGKILL
+        self._wait_for_the_end()
+
+    def stop(self) -> None:
+        """Ask all to end, by SIGTERM."""
+        self.release.scale(0)
+        self._wait_for_the_end()
+
+    @contextmanager
+    def without(self, verb: str, resource: str, subresource: str = "") -> Iterator[None]:
+        """A test takes this right away within; afterwards `helm upgrade` gives it back."""
+        since = datetime.now(UTC)
+        try:
+            yield
+        finally:
+            self.release.upgrade(VALUES)
+            may = (
+                "auth",
+                "can-i",
+                verb,
+                resource,
+                f"--subresource={subresource}",
+                "-A",
+                f"--as={self.release.account}",
+            )
+            eventually(lambda: self.release.stack.kubectl(*may, check=False).startswith("yes"))
+            whole = "/".join(part for part in (resource, subresource) if part)
+            self.taken.append(Taken(verb, whole, since, datetime.now(UTC)))
+
+    # what can be seen
+
+    @property
+    def running(self) -> bool:
+        """Whether one of the replicas leads."""
+        return self.release.leader is not None
+
+    @property
+    def leader(self) -> Replica:
+        """The one that leads, once one does."""
+        return eventually(lambda: self.release.leader)
+
+    @property
+    def lines(self) -> list[str]:
+        """All that all of them have ever logged; what is new is at the end."""
+        for log in self.release.logs:
+            with log.open("rb") as file:
+                file.seek(self._read.get(log, 0))
+                whole, _, _ = file.read().rpartition(b"\n")
+            if whole:
+                self._read[log] = self._read.get(log, 0) + len(whole) + 1
+                self._lines += whole.decode(errors="replace").splitlines()
+        return self._lines
+
+    def ask(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of the leader's /healthz or /readyz; (0, {}) while it does not listen."""
+        status, text = self.get(path)
+        return status, json.loads(text or "{}")
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of what the leader serves, such as /metrics; (0, "") while it does not listen."""
+        return got(f"http://{self.leader.ip}:8080{path}")
+
+    @property
+    def _complete(self) -> bool:
+        replicas = self.release.replicas
+        return self.running and len(replicas) == REPLICAS and all(replica.ready for replica in replicas)
+
+    def _delete_pods(self, *how: str) -> None:
+        self.release.kubectl("delete", "pods", "-l", "app.kubernetes.io/component=operator", *how)
+
+    def _wait_for_the_end(self) -> None:
+        eventually(lambda: not self.release.replicas, seconds=120)
+
+
+def install(stack: Stack, *values: Mapping[str, Any]) -> Release:
+    """`helm install` with the chart's defaults but for these values, and VALUES; two replicas are ready then."""
+    release = Release(stack)
+    release.install(VALUES, *values)
+    return release
+
+
+class Process:
+    """One `tidegate run` outside of any pod, with the rights of the release's ServiceAccount and a log of its own."""
 
     def __init__(self, stack: Stack, folder: Path, *arguments: str) -> None:
         self.log = folder / "operator.log"
@@ -69,7 +173,7 @@ class Operator:
         """Ask it to end; gives its exit code. subprocess.TimeoutExpired where it does not end."""
         assert self._process
         self._process.send_signal(number)
-        return self._process.wait(15)
+        return self._process.wait(60)
 
     @property
     def running(self) -> bool:
@@ -97,12 +201,24 @@ class Operator:
         assert self.running, "the operator has ended:\n" + "\n".join(self.lines[-30:])
         found = (re.search(r"/readyz.* on port (\d+)", line) for line in self.lines[self._from :])
         port = next((match[1] for match in found if match), None)
-        if port is None:
-            return 0, ""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
+        return got(f"http://127.0.0.1:{port}{path}") if port else (0, "")
+
+
+def service_account_kubeconfig(stack: Stack, path: Path) -> Path:
+    """The administrator's kubeconfig with the operator's token instead of the administrator's key."""
+    token = stack.kubectl("create", "token", "tidegate", "-n", "tidegate-system", "--duration=8h").strip()
+    config: dict[str, Any] = yaml.safe_load(stack.kubeconfig.read_text())
+    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def got(url: str) -> tuple[int, str]:
+    """Status and text; (0, "") where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""

@@ -49,10 +49,12 @@ class Scene:
         rate: float = 20,
         more: Mapping[str, str] | None = None,
         flags: bool = False,
+        name: str = NAME,
+        kind: str = "Deployment",
         **labels: str,
     ) -> None:
-        """Apply the Deployment: consumers that do `rate` records/s each, with `more` in their environment, and where
-        they have flags, with these mounted.
+        """Apply the Deployment, or another kind: consumers that do `rate` records/s each, with `more` in their
+        environment, and where they have flags, with these mounted.
         """
         env = {
             "KAFKA_BOOTSTRAP": self.bootstrap,
@@ -73,13 +75,13 @@ class Scene:
         volumes = [{"name": FLAGS, "configMap": {"name": FLAGS}}] if flags else []
         spec = {
             "replicas": replicas,
-            "selector": {"matchLabels": {"app": NAME}},
+            "selector": {"matchLabels": {"app": name}},
             "template": {
-                "metadata": {"labels": {"app": NAME, **labels}},
+                "metadata": {"labels": {"app": name, **labels}},
                 "spec": {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 5},
             },
         }
-        self.apply("apps/v1", "Deployment", NAME, spec)
+        self.apply("apps/v1", kind, name, spec | ({"serviceName": name} if kind == "StatefulSet" else {}))
 
     def promise(
         self, name: str = NAME, capacity: dict[str, Any] | None = None, reset: str = "earliest", **spec: Any

@@ -112,31 +112,29 @@ def test_an_operator_that_ends_while_the_group_is_paused_is_followed_by_one_that
 @pytest.mark.parametrize(
     "after", [": enlarging", "step Paused", "scaled to 0", "step Increased", "offset 0 is committed", "step Resumed"]
 )
-def test_wherever_an_operator_is_killed_no_order_is_lost_and_the_target_comes_back(
+def test_wherever_the_leader_is_killed_no_order_is_lost_and_the_target_comes_back(
     shop: Shop, operator: Operator, after: str
 ):
     increase = Increase(shop.scene, Method.PAUSED_GROUP)
     increase.propose()
-    seen = len(operator.lines)
+    leader, seen = operator.leader, len(operator.lines)
     increase.approve()
     eventually(lambda: any(after in line for line in operator.lines[seen:]), seconds=40, every=0.005)
-    operator.kill()
-    operator.start()
-    eventually(lambda: increase.ended == "Applied", seconds=60)
+    leader.signal()
+    eventually(lambda: increase.ended == "Applied", seconds=90)
     assert shop.scene.scales == [2, 0, 2]
     assert not increase.found["metadata"].get("finalizers")
     shop.nothing_is_lost()
 
 
-def test_an_operator_killed_while_a_live_group_goes_on_loses_no_order_without_saying_so(shop: Shop, operator: Operator):
+def test_a_leader_killed_while_a_live_group_goes_on_loses_no_order_without_saying_so(shop: Shop, operator: Operator):
     increase = Increase(shop.scene, Method.LIVE)
     increase.propose()
-    seen = len(operator.lines)
+    leader, seen = operator.leader, len(operator.lines)
     increase.approve()
     eventually(lambda: any("step Increased" in line for line in operator.lines[seen:]), seconds=40, every=0.005)
-    operator.kill()
-    operator.start()
-    eventually(lambda: increase.ended == "Applied", seconds=60)
+    leader.signal()
+    eventually(lambda: increase.ended == "Applied", seconds=90)
     assert shop.scene.scales == [2]
     if "may have been skipped" not in increase.condition("Applied")["message"]:
         shop.nothing_is_lost()

@@ -15,7 +15,7 @@ from openfeature.contrib.provider.ofrep import OFREPProvider
 from openfeature.exception import ErrorCode
 
 from demo.stack import Stack
-from tests.e2e.operator_process import CHECKOUT, Operator, service_account_kubeconfig
+from tests.e2e.operator_process import CHECKOUT, Process, service_account_kubeconfig
 from tests.waiting import eventually
 
 FLAG = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
@@ -37,16 +37,16 @@ def token_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def serving(installed: Stack, namespace: str, tmp_path: Path, token_file: Path) -> Iterator[Operator]:
+def serving(installed: Stack, namespace: str, tmp_path: Path, token_file: Path) -> Iterator[Process]:
     arguments = ("--namespace", namespace, "--ofrep-listen", "127.0.0.1:0", "--ofrep-token-file", str(token_file))
-    operator = Operator(installed, tmp_path, *arguments)
+    operator = Process(installed, tmp_path, *arguments)
     operator.start()
     yield operator
     print("\n".join(operator.lines[-100:]))
     assert operator.stop() == 0
 
 
-def client_of(operator: Operator, namespace: str) -> OpenFeatureClient:
+def client_of(operator: Process, namespace: str) -> OpenFeatureClient:
     found = (re.search(r"serving OFREP .* on port (\d+)", line) for line in operator.lines)
     port = next(match[1] for match in found if match)
     base = f"http://127.0.0.1:{port}/namespaces/{namespace}/ConfigMap/points"
@@ -56,7 +56,7 @@ def client_of(operator: Operator, namespace: str) -> OpenFeatureClient:
 
 
 def test_a_flag_switched_in_the_configmap_is_seen_without_any_broker(
-    serving: Operator, installed: Stack, namespace: str
+    serving: Process, installed: Stack, namespace: str
 ):
     client = client_of(serving, namespace)
     before = client.get_boolean_details("recommendations", False)

@@ -70,8 +70,7 @@ def playing(
 ) -> Iterator[dict[Consumers, Future[None]]]:
     """All that were asked for, started at once; a test waits for its own."""
     wanted = [item.callspec.params["consumers"] for item in request.session.items if item.parent is request.node]
-    if not shared_operator.running:
-        shared_operator.start()
+    shared_operator.start()
     folder = tmp_path_factory.mktemp("ledgers")
 
     def run(consumers: Consumers) -> None:

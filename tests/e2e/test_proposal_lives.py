@@ -5,9 +5,10 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from tests.e2e.operator_process import CHECKOUT, Operator
+from tests.e2e.operator_process import Operator
 from tests.e2e.scene import NAME, PARTITIONS, Scene
 from tests.waiting import eventually
+from tidegate.controllers.proposals import KEPT
 
 EACH = 5
 """Records/s that the policies say a replica can do: 60/s ask for 12 and more of them, where 6 partitions employ 6."""
@@ -127,11 +128,20 @@ def test_other_policies_show_it_a_day_closes_it_and_a_topic_enlarged_by_hand_sup
         scene.stack.kubectl("delete", "namespace", away, "--wait=false")
 
     old = {k: proposal[k] for k in ("apiVersion", "kind")}
-    old["metadata"] = {k: proposal["metadata"][k] for k in ("namespace", "ownerReferences")} | {"name": "old"}
+    old["metadata"] = {k: proposal["metadata"][k] for k in ("namespace", "ownerReferences")} | {"name": "earlier"}
     old["spec"] = proposal["spec"] | {"topic": "another", "expires": "2026-01-01T00:00:00Z"}
     scene.stack.apply(old)
-    eventually(lambda: ended(named(scene, "old")) == "Expired")
-    assert "nobody decided" in condition(named(scene, "old"), "Expired")["message"]
+    eventually(lambda: ended(named(scene, "earlier")) == "Expired")
+    assert "nobody decided" in condition(named(scene, "earlier"), "Expired")["message"]
+
+    for number in range(KEPT):  # of those that are closed the newest are kept
+        old["metadata"]["name"] = f"newer-{number}"
+        old["spec"]["topic"] = f"another-{number}"
+        scene.stack.apply(old)
+    eventually(lambda: "earlier" not in [p["metadata"]["name"] for p in proposals(scene)])
+    newer = [f"newer-{number}" for number in range(KEPT)]
+    assert {p["metadata"]["name"] for p in proposals(scene)} == {name, *newer}
+    scene.kubectl("delete", "pprop", *newer)
 
     grow(scene, 2 * PARTITIONS)
     eventually(lambda: ended(named(scene, name)) == "Superseded", seconds=100)
@@ -179,20 +189,19 @@ def grow(scene: Scene, partitions: int) -> None:
 
 
 def test_without_the_right_to_propose_it_says_so_and_scales_all_the_same(operator: Operator, scene: Scene):
-    role = json.loads(scene.stack.kubectl("get", "clusterrole", "tidegate", "-o", "json"))
-    for rule in role["rules"]:
-        if "partitionproposals" in rule["resources"]:
-            rule["verbs"] = ["get", "list", "watch"]
-    scene.stack.apply({k: role[k] for k in ("apiVersion", "kind", "rules")} | {"metadata": {"name": "tidegate"}})
-    try:
+    with operator.without("create", "partitionproposals"):
+        role = json.loads(scene.stack.kubectl("get", "clusterrole", "tidegate", "-o", "json"))
+        for rule in role["rules"]:
+            if "partitionproposals" in rule["resources"]:
+                rule["verbs"] = ["get", "list", "watch"]
+        patch = json.dumps({"rules": role["rules"]})
+        scene.stack.kubectl("patch", "clusterrole", "tidegate", "--type=merge", f"--patch={patch}")
         bound(scene, mode="Active", replicas={"min": 1, "max": 8})
         eventually(lambda: "may not create partitionproposals" in limit(scene), seconds=150)
         eventually(lambda: scene.told("Forbidden: proposing more partitions fails"))
         assert scene.replicas > 1
         assert scene.condition("Ready")["status"] == "True"
         assert proposals(scene) == []
-    finally:
-        scene.stack.apply(CHECKOUT / "deploy" / "rbac.yaml")
     eventually(lambda: open_one(scene), seconds=100)
     eventually(lambda: "proposing more fails" not in limit(scene), seconds=100)
 

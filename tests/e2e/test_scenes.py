@@ -12,6 +12,8 @@ import pytest
 from demo.stack import Stack
 from tests.e2e.operator_process import Operator
 from tests.e2e.scene import NAME, Scene
+from tests.stack.cluster import crd
+from tests.stack.featureflags import FEATURE_FLAGS, feature_flag
 from tests.waiting import eventually
 
 Play = Callable[[Scene], None]
@@ -131,6 +133,71 @@ def a_target_with_an_hpa_is_left_to_it_until_it_is_gone(scene: Scene) -> None:
     eventually(lambda: scene.replicas > 1)
 
 
+def a_target_of_keda_is_left_to_it_until_it_is_gone(scene: Scene) -> None:
+    scene.stack.apply(crd("scaledobjects", "ScaledObject", "keda.sh"))  # KEDA comes after Tidegate, as it may
+    scene.stack.kubectl("wait", "crd/scaledobjects.keda.sh", "--for=condition=Established", "--timeout=60s")
+    scene.deploy(rate=20)
+    spec = {"scaleTargetRef": {"name": NAME}, "triggers": [{"type": "cron", "metadata": {}}]}
+    scene.apply("keda.sh/v1alpha1", "ScaledObject", "by-time", spec)
+    scene.promise(mode="Paused", replicas={"min": 2, "max": 6})
+    eventually(lambda: scene.condition("Ready").get("reason") == "TargetManagedByKEDA")
+    assert "by-time" in scene.condition("Ready")["message"]
+    scene.promise(replicas={"min": 2, "max": 6})
+    scene.stays(6, [1])
+
+    scene.kubectl("delete", "scaledobject", "by-time")
+    eventually(lambda: scene.replicas == 2)
+
+
+def a_stateful_set_and_a_replica_set_are_scaled_as_a_deployment_is(scene: Scene) -> None:
+    for kind in ("StatefulSet", "ReplicaSet"):
+        name = f"a-{kind.lower()}"
+        scene.deploy(rate=20, name=name, kind=kind)
+        scene.promise(name, targetRef={"kind": kind, "name": name}, replicas={"min": 2, "max": 6})
+    for kind in ("StatefulSet", "ReplicaSet"):
+        wanted = ("get", f"{kind}/a-{kind.lower()}", "-o", "jsonpath={.spec.replicas}")
+        eventually(lambda wanted=wanted: scene.kubectl(*wanted) == "2")
+        eventually(lambda kind=kind: ready_of(scene.policy(f"a-{kind.lower()}")).get("status") == "True")
+
+
+def a_policy_of_a_cluster_connection_is_served(scene: Scene) -> None:
+    name = scene.namespace
+    meta = {"apiVersion": "tidegate.dev/v1alpha1", "kind": "ClusterBrokerConnection", "metadata": {"name": name}}
+    scene.stack.apply({**meta, "spec": {"kafka": {"bootstrapServers": scene.bootstrap.split(",")}}})
+    kafka = {"connectionRef": {"kind": "ClusterBrokerConnection", "name": name}, "group": scene.topic}
+    try:
+        scene.deploy(rate=20)
+        scene.promise(source={"kafka": {**kafka, "topics": [scene.topic]}}, replicas={"min": 2, "max": 6})
+        eventually(lambda: scene.replicas == 2)
+        scene.observed()
+        connected = ("get", "clusterbrokerconnection", name, "-o", "jsonpath={.status.conditions[0].status}")
+        eventually(lambda: scene.kubectl(*connected) == "True")
+    finally:
+        scene.kubectl("delete", "clusterbrokerconnection", name, "--wait=false")
+
+
+def a_feature_flag_of_the_openfeature_operator_is_switched_and_restored(scene: Scene) -> None:
+    scene.stack.apply(FEATURE_FLAGS)
+    scene.stack.kubectl("wait", f"crd/{FEATURE_FLAGS['metadata']['name']}", "--for=condition=Established")
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
+    made = feature_flag("flags", {"flags": {"receipts": flag}})
+    made["metadata"]["namespace"] = scene.namespace
+    scene.stack.apply(made)
+    scene.deploy(rate=20)
+    levels = [{"name": "NoReceipts", "flags": {"receipts": "off"}}]
+    scene.promise(degradation={"flagsRef": {"kind": "FeatureFlag", "name": "flags"}, "levels": levels})
+    scene.observed()
+
+    def variant() -> str:
+        where = "jsonpath={.spec.flagSpec.flags.receipts.defaultVariant}"
+        return scene.kubectl("get", "featureflag", "flags", "-o", where)
+
+    scene.kubectl("annotate", "lagp", NAME, "tidegate.dev/force-level=1; until=2100-01-01T00:00:00Z")
+    eventually(lambda: variant() == "off")
+    scene.kubectl("annotate", "lagp", NAME, "tidegate.dev/force-level-")
+    eventually(lambda: variant() == "on")
+
+
 def a_policy_whose_connection_does_not_exist_yet_starts_when_it_does(scene: Scene) -> None:
     scene.kubectl("delete", "bconn", "kafka")
     scene.deploy(rate=20)
@@ -189,6 +256,10 @@ PLAYS: tuple[Play, ...] = (
     a_target_deleted_and_made_anew_is_scaled_again_with_what_was_learned,
     two_policies_on_one_target_the_older_one_scales_and_the_other_says_so,
     a_target_with_an_hpa_is_left_to_it_until_it_is_gone,
+    a_target_of_keda_is_left_to_it_until_it_is_gone,
+    a_stateful_set_and_a_replica_set_are_scaled_as_a_deployment_is,
+    a_policy_of_a_cluster_connection_is_served,
+    a_feature_flag_of_the_openfeature_operator_is_switched_and_restored,
     a_policy_whose_connection_does_not_exist_yet_starts_when_it_does,
     a_password_that_changes_is_taken_up_and_a_wrong_one_is_told_in_the_brokers_words,
 )
@@ -204,7 +275,7 @@ def playing(
 ) -> Iterator[dict[str, Future[None]]]:
     """All scenes that were asked for, started at once; a test waits for its own."""
     wanted = [item.callspec.params["play"] for item in request.session.items if item.parent is request.node]
-    assert shared_operator.running
+    shared_operator.start()
     with ExitStack() as scenes, ThreadPoolExecutor(len(wanted)) as pool:
         opening = threading.Lock()  # one scene after the other is set up, then all are played
 
