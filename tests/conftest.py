@@ -34,7 +34,7 @@ def namespace(stack: Stack, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own."""
     name = _own_name(request)
     stack.kubectl("create", "namespace", name)
-    stack.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=60s")
+    stack.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=180s")
     yield name
     stack.kubectl("delete", "namespace", name, "--wait=false")
 

@@ -27,6 +27,8 @@ class Request:
     """HTTP status."""
     refused: bool
     """Whether it lacked a right. (403 is also said of what a namespace that goes cannot take in any more.)"""
+    message: str
+    """What the API server said of a failure; empty else."""
     time: datetime
     """When it was answered."""
     path: str
@@ -59,6 +61,7 @@ def _request(event: dict[str, Any]) -> Request:
         name=about.get("name", ""),
         code=event.get("responseStatus", {}).get("code", 0),
         refused=event.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid",
+        message=event.get("responseStatus", {}).get("message", ""),
         time=datetime.fromisoformat(event["stageTimestamp"]),
         path=event["requestURI"],
     )

@@ -57,7 +57,7 @@ class Processes:
         self._started.append(process)
         return process
 
-    def wait_until(self, ready: Callable[[], bool], name: str, process: Process, seconds: float = 60) -> None:
+    def wait_until(self, ready: Callable[[], bool], name: str, process: Process, seconds: float = 180) -> None:
         """Wait until the process of that name is ready; StackError with the end of its log if it ends or is late."""
         deadline = time.monotonic() + seconds
         while not ready():

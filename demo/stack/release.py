@@ -68,6 +68,12 @@ class Release:
     # what can be seen
 
     @property
+    def installed(self) -> bool:
+        """Whether there is such a release."""
+        found = self.stack.helm("list", "--all", "--filter", f"^{self.name}$", "-n", self.namespace, "-o", "json")
+        return bool(json.loads(found))
+
+    @property
     def objects(self) -> list[dict[str, Any]]:
         """All that Helm has installed, hooks left out, as it is now."""
         manifest = self.stack.helm("get", "manifest", self.name, "-n", self.namespace)

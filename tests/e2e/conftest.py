@@ -1,6 +1,7 @@
 """The installed operator that all scenes share, and a scene for each test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,25 @@ from demo.stack import Stack
 from tests.e2e.operator_process import Operator, install
 from tests.e2e.scene import Scene
 from tests.e2e.service import Service
+
+HERE = Path(__file__).parent
+LAST = ("test_lifecycle.py", "test_rights.py")
+"""They end the installation that all share, and look back at what all have done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order of the modules: these go last."""
+    last = {HERE / name: place for place, name in enumerate(LAST)}
+    items.sort(key=lambda item: last.get(item.path, -1))
+
+
+@pytest.fixture(scope="session")
+def whole_suite(request: pytest.FixtureRequest) -> bool:
+    """Whether all tests of this folder were asked for."""
+    option, config = request.config.option, request.config
+    modules = {item.path for item in request.session.items}
+    narrowed = option.keyword or option.markexpr or option.lf or any("::" in argument for argument in config.args)
+    return not narrowed and modules.issuperset(HERE.glob("test_*.py"))
 
 
 @pytest.fixture(scope="session")

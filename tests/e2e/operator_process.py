@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from demo.stack import Stack
+from demo.stack.audit import Request
 from demo.stack.release import Release, Replica
 from tests.waiting import eventually
 
@@ -35,6 +36,13 @@ class Taken(NamedTuple):
     resource: str
     since: datetime
     until: datetime
+
+    def explains(self, refused: Request) -> bool:
+        """Whether the request was refused for lack of it."""
+        return (refused.verb, refused.resource) == (
+            self.verb,
+            self.resource,
+        ) and self.since <= refused.time <= self.until
 
 
 class Operator:
@@ -101,7 +109,9 @@ class Operator:
     @property
     def leader(self) -> Replica:
         """The one that leads, once one does."""
-        return eventually(lambda: self.release.leader)
+        found = eventually(lambda: self.release.leader)
+        assert found
+        return found
 
     @property
     def lines(self) -> list[str]:

@@ -92,7 +92,7 @@ class Outsider:
         self._client.subscribe([topic], on_assign=lambda *_: joined.set())
         self._thread = threading.Thread(target=self._stay, daemon=True)
         self._thread.start()
-        assert joined.wait(30)
+        assert joined.wait(90)
 
     def _stay(self) -> None:
         while not self._leaving.is_set():
@@ -170,7 +170,7 @@ def _spec(scene: Scene, method: Method) -> PartitionProposalSpec:
     now = datetime.now(UTC).replace(microsecond=0)
     evidence = Evidence(
         time=now,
-        cluster=admin.describe_cluster().result(20).cluster_id,
+        cluster=admin.describe_cluster().result(60).cluster_id,
         topic_id=_as_uuid(described.topic_id),
         group=scene.topic,
         arrival_rate=40.0,
@@ -196,7 +196,7 @@ def _spec(scene: Scene, method: Method) -> PartitionProposalSpec:
 
 def _described(scene: Scene) -> tuple[AdminClient, Any]:
     admin = AdminClient({"bootstrap.servers": scene.bootstrap})
-    return admin, admin.describe_topics(TopicCollection([scene.topic]))[scene.topic].result(20)
+    return admin, admin.describe_topics(TopicCollection([scene.topic]))[scene.topic].result(60)
 
 
 def _as_uuid(topic_id: Any) -> str:

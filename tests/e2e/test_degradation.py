@@ -48,7 +48,7 @@ def scenes(
             namespace = f"ladder-{name}"
             installed.kubectl("create", "namespace", namespace)
             open_.callback(installed.kubectl, "delete", "namespace", namespace, "--wait=false")
-            installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=30s")
+            installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=180s")
             # what is drilled must not need a level by itself, after an outage of a minute either
             max_age = "10m" if name == "drilled" else "15s"
             return open_.enter_context(Laddered(installed, namespace, ofrep, folder, max_age))

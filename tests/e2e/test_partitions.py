@@ -76,7 +76,7 @@ def playing(
     def run(consumers: Consumers) -> None:
         name = f"ceiling-{consumers.name}"
         installed.kubectl("create", "namespace", name)
-        installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s")
+        installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=180s")
         with AtCeiling(installed, name, name, folder, consumers) as scene:
             a_proposal_is_made_refused_approved_and_carried_out(scene)
         installed.kubectl("delete", "namespace", name, "--wait=false")

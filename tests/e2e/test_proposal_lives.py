@@ -185,7 +185,7 @@ def grow(scene: Scene, partitions: int) -> None:
     """Enlarge the topic by hand."""
     assert scene.stack.kafka
     admin = AdminClient({"bootstrap.servers": scene.stack.kafka.bootstrap})
-    admin.create_partitions([NewPartitions(scene.topic, partitions)])[scene.topic].result(20)
+    admin.create_partitions([NewPartitions(scene.topic, partitions)])[scene.topic].result(60)
 
 
 def test_without_the_right_to_propose_it_says_so_and_scales_all_the_same(operator: Operator, scene: Scene):

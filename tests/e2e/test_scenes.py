@@ -135,7 +135,7 @@ def a_target_with_an_hpa_is_left_to_it_until_it_is_gone(scene: Scene) -> None:
 
 def a_target_of_keda_is_left_to_it_until_it_is_gone(scene: Scene) -> None:
     scene.stack.apply(crd("scaledobjects", "ScaledObject", "keda.sh"))  # KEDA comes after Tidegate, as it may
-    scene.stack.kubectl("wait", "crd/scaledobjects.keda.sh", "--for=condition=Established", "--timeout=60s")
+    scene.stack.kubectl("wait", "crd/scaledobjects.keda.sh", "--for=condition=Established", "--timeout=180s")
     scene.deploy(rate=20)
     spec = {"scaleTargetRef": {"name": NAME}, "triggers": [{"type": "cron", "metadata": {}}]}
     scene.apply("keda.sh/v1alpha1", "ScaledObject", "by-time", spec)
@@ -283,7 +283,7 @@ def playing(
             with opening:
                 name = f"scene-{number}-{play.__name__.replace('_', '-')[:40].strip('-')}"
                 installed.kubectl("create", "namespace", name)
-                installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s")
+                installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=180s")
                 scenes.callback(installed.kubectl, "delete", "namespace", name, "--wait=false")
                 scene = scenes.enter_context(Scene(installed, name, name))
                 scene.connect()

@@ -148,7 +148,7 @@ def worker(space: Space, selector: str = "app=web") -> TargetRef:
 def install(stack: Stack, *definitions: Body | Path) -> None:
     """Install CRDs and wait until their objects can be listed."""
     stack.apply(*definitions)
-    stack.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
+    stack.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=180s")
 
 
 def grant(space: Space, account: str, *rules: Body) -> None:

@@ -153,7 +153,7 @@ class Process:
 def install_operator(stack: Stack) -> None:
     """CRDs and the operator's rights, as deploy/rbac.yaml has them."""
     stack.apply(ROOT / "crds")
-    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=180s")
     stack.kubectl("create", "namespace", "tidegate-system", check=False)
     stack.apply(ROOT / "deploy" / "rbac.yaml")
     who = "system:serviceaccount:tidegate-system:tidegate"

@@ -425,7 +425,7 @@ async def test_r9_a_policy_that_was_deleted_while_nobody_ran_is_restored_by_the_
 async def test_a_policy_at_level_0_goes_at_once(first: Process):
     await first.cycle(1)
     await first.cycle(0)
-    first.space.kubectl("delete", "lagp", "points", "--timeout=10s")
+    first.space.kubectl("delete", "lagp", "points", "--timeout=180s")
 
 
 async def test_a_deleted_policy_whose_flags_are_gone_does_not_wait(first: Process):

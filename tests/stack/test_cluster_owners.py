@@ -132,7 +132,7 @@ async def test_one_kubectl_scale_and_a_changing_status_are_no_contention(api: Ap
     scaled = await scale(api, Discovery(api), space.name, ref(), 2, seen=space.workload())
     assert isinstance(scaled, Scaled)
     contention = Contention().wrote(scaled.workload)
-    space.kubectl("wait", "deployment/web", "--for=jsonpath={.status.replicas}=2", "--timeout=30s")
+    space.kubectl("wait", "deployment/web", "--for=jsonpath={.status.replicas}=2", "--timeout=180s")
     assert contention.saw(space.workload(), 10.0) is contention
     space.kubectl("scale", "deployment/web", "--replicas=4")
     contention = contention.saw(space.workload(), 20.0)

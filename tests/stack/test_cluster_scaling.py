@@ -236,7 +236,7 @@ def test_pods_are_known_by_the_template_they_were_made_from(space: Space, kind: 
     assert all(pod.ready_since and pod.ready_since >= pod.created for pod in before.pods)
 
     space.apply(workload(kind, replicas=2, code="pass"))
-    space.kubectl("rollout", "status", kind, "web", "--timeout=60s")
+    space.kubectl("rollout", "status", kind, "web", "--timeout=180s")
     after = eventually(lambda: (t := target_in(space, kind)).ready == len(t.pods) == 2 and t)
     assert after
     assert {pod.template for pod in after.pods} == {after.template}

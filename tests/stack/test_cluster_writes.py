@@ -81,7 +81,7 @@ async def test_a_status_is_what_kubectl_shows_and_unknown_numbers_go_away(api: A
         "Ready",
         "ScalingLimited",
     ]
-    space.kubectl("wait", "lagp/points", "--for=condition=Ready", "--timeout=10s")
+    space.kubectl("wait", "lagp/points", "--for=condition=Ready", "--timeout=180s")
 
     await write_status(api, Key.of(points), status(space.policy(), lag=None))
     assert (

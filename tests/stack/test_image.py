@@ -97,7 +97,7 @@ def test_it_runs_as_nobody_without_a_place_to_write(image: Build, stack: Stack, 
     assert ("USER", f"{USER}:{USER}") in FINAL
     assert ("ENTRYPOINT", '["tidegate"]') in FINAL
     stack.apply(CHECKOUT / "crds")
-    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=180s")
     access, log = kubeconfig(stack, image.folder / "etc"), tmp_path / "log"
     before = sorted(image.folder.rglob("*"))
     with running(image, log, "run", "--kubeconfig", str(access), "--listen", "127.0.0.1:0") as process:

@@ -97,7 +97,7 @@ class Desk:
 def rules_in_force(stack: Stack) -> None:
     stack.kubectl("create", "namespace", "tidegate-system", check=False)
     stack.apply(ROOT / "crds", ROOT / "deploy" / "rbac.yaml", ROOT / "deploy" / "approval.yaml", EDITOR)
-    stack.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/partitionproposals.tidegate.dev")
+    stack.kubectl("wait", "--for=condition=Established", "--timeout=180s", "crd/partitionproposals.tidegate.dev")
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ CRDS = ("lagpolicies", "partitionproposals", "brokerconnections", "clusterbroker
 def crds(stack: Stack) -> None:
     stack.apply(ROOT / "crds")
     names = [f"crd/{plural}.tidegate.dev" for plural in CRDS]
-    stack.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+    stack.kubectl("wait", "--for=condition=Established", "--timeout=180s", *names)
     for attempt in stamina.retry_context(on=StackError, attempts=None, timeout=30, wait_max=0.5):
         with attempt:  # what kubectl explain reads is published a moment later
             for plural in CRDS:

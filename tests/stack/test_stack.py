@@ -93,7 +93,7 @@ import sys, time
 from demo.stack import Stack
 stack = Stack.start(progress=lambda line: None)
 stack.kubectl("create", "deployment", "left", "--image=none", "--", "python", "-c", "import time; time.sleep(3600)")
-stack.kubectl("rollout", "status", "deployment/left", "--timeout=60s")
+stack.kubectl("rollout", "status", "deployment/left", "--timeout=180s")
 print(stack.folder, flush=True)
 time.sleep(3600)
 """
