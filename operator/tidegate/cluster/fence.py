@@ -32,6 +32,12 @@ class Tenure(Protocol):
     async def release(self) -> None:
         """Let another one act. Nothing may be under way any more."""
 
+    async def seize(self, seconds: float) -> None:
+        """Be the one that acts, for so many seconds, whoever is now; returns when that one has certainly stopped.
+
+        Raises one of FAILURES.
+        """
+
 
 class Alone:
     """A process that is alone needs no Lease."""
@@ -53,6 +59,9 @@ class Alone:
 
     async def release(self) -> None:
         """There is nothing to release."""
+
+    async def seize(self, seconds: float) -> None:
+        """There is nobody to seize it from."""
 
 
 class NotLeadingError(ApiException):

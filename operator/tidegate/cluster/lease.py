@@ -196,10 +196,7 @@ class Elector:
             logger.warning("the Lease is not given back, it has to expire: %s", words(error))
 
     async def seize(self, seconds: float) -> None:
-        """Take it from whoever holds it, for so many seconds, and wait until that one has certainly stopped.
-
-        Nobody renews it. Raises one of FAILURES.
-        """
+        """See fence.Tenure. Nobody renews it: this process acts until a third of DURATION before the others may."""
         while True:
             record, sent = await self._store.read(), self._clock()
             if await self._store.write(record, self._claim(record, seconds)):
@@ -294,7 +291,7 @@ class Elector:
     def _rest(self, settled: bool) -> float:
         if not self.leads:
             return (LOOK_EVERY if settled else AGAIN_AFTER) * random.uniform(0.8, 1.2)
-        return min(RETRY_EVERY if settled else AGAIN_AFTER, self._time())
+        return min(RETRY_EVERY if settled else AGAIN_AFTER, self._time() + 0.01)
 
     def _notice(self, record: Record) -> None:
         if self._holder != record.holder:
