@@ -13,6 +13,7 @@ from tidegate.api import ConnectionKind, LagPolicyStatus, Reason, Resource
 from tidegate.cluster.conditions import find
 from tidegate.cluster.discovery import Discovery
 from tidegate.cluster.events import Event
+from tidegate.cluster.fence import Alone, Tenure
 from tidegate.cluster.flags import FlagStore
 from tidegate.controllers import connections, cycle
 from tidegate.controllers.charge import Charge
@@ -75,7 +76,7 @@ class Shown:
 class Stage:
     """A loop whose cycles the test plays one by one."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tenure: Tenure | None = None) -> None:
         self.source, self.shown, self.watching = Source(), Shown(), Watching()
         monkeypatch.setattr(connections, "open_source", lambda spec, secrets: self.source)
         monkeypatch.setattr(cycle.random, "uniform", lambda _, __: 0.0)  # loops start at once
@@ -90,6 +91,7 @@ class Stage:
             settings=Settings(period=60),
             proposals=Proposals(execute),
             flags=FlagStore(api),
+            tenure=tenure or Alone(),
             clock=lambda: NOW,
         )
         self.charges: dict[str, Charge] = {}

@@ -20,6 +20,7 @@ from tidegate.api import (
 )
 from tidegate.cluster.conditions import find
 from tidegate.cluster.events import About, EventType
+from tidegate.cluster.fence import Alone
 from tidegate.cluster.times import moment
 from tidegate.controllers.execution.acts import Begin, Finish, GiveUp, Move
 from tidegate.controllers.execution.record import Told, events, failing, status_after
@@ -149,7 +150,7 @@ async def test_an_act_under_way_is_finished_before_the_process_ends():
         await go_on.wait()
         done.append("committed")
 
-    task = asyncio.create_task(_to_its_end(commit()))
+    task = asyncio.create_task(_to_its_end(commit(), Alone()))
     await begun.wait()
     task.cancel()
     await asyncio.sleep(0)

@@ -29,8 +29,11 @@ class Tenure(Protocol):
     async def run(self, acquired: Callable[[], None]) -> None:
         """See to it until cancelled; `acquired` is called once, when it becomes the one that acts."""
 
+    def keep(self) -> None:
+        """Something may still be under way that nobody can stop: another one has to wait for the Lease to expire."""
+
     async def release(self) -> None:
-        """Let another one act. Nothing may be under way any more."""
+        """Let another one act, unless something is under way."""
 
     async def seize(self, seconds: float) -> None:
         """Be the one that acts, for so many seconds, whoever is now; returns when that one has certainly stopped.
@@ -56,6 +59,9 @@ class Alone:
     async def run(self, acquired: Callable[[], None]) -> None:
         """It is the one that acts."""
         acquired()
+
+    def keep(self) -> None:
+        """There is nobody who would wait."""
 
     async def release(self) -> None:
         """There is nothing to release."""

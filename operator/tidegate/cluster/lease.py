@@ -158,6 +158,7 @@ class Elector:
         self._seen = ""  # the version that was seen last
         self._holder = ""  # as told last
         self._theirs_until = -inf
+        self._kept = False
         self._trouble = ""
 
     def left(self) -> float:
@@ -183,11 +184,17 @@ class Elector:
                 raise self._lost(f"the Lease could not be renewed for {RENEW_WITHIN:.0f} s: {self._trouble}")
             await asyncio.sleep(self._rest(settled))
 
+    def keep(self) -> None:
+        """See fence.Tenure."""
+        self._kept = True
+
     async def release(self) -> None:
-        """Give it back, so that the next one need not wait. Nothing may be under way any more."""
-        if not self.leads:
-            return
+        """Give it back, so that the next one need not wait."""
         self._until = -inf
+        if self._kept:
+            logger.warning("the Lease is not given back, as a write is still under way: it has to expire")
+        if not self.leads or self._kept:
+            return
         try:
             async with asyncio.timeout(RELEASE_WITHIN):
                 while not await self._gave_back():

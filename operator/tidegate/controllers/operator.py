@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import os
 import signal
+import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -42,8 +45,12 @@ PING_EVERY, SILENT_AFTER = 10.0, 60.0
 LOOK_EVERY = 5.0
 """Seconds after which the loops are compared with the connections even if nothing seems to have changed."""
 
-END_CYCLES, END_WRITES, END_WATCHES = 6.0, 3.0, 1.0
-"""Seconds given at the end to the cycles under way, to statuses and Events that wait, and to the watches."""
+END_CYCLES, END_WRITES, END_WATCHES = 6.0, 1.0, 1.0
+"""Seconds given at the end to the writes under way, to statuses and Events that wait, and to the watches: usually all
+of it takes a tenth of a second."""
+
+LOST_WITHIN = 3.0
+"""Seconds for the end of a process that has lost the Lease: well before another one may act nothing of it is left."""
 
 
 class OperatorError(Exception):
@@ -95,20 +102,24 @@ class Operator:
         watch = Watch(kinds, services.settings, login, services.world.tell)
         rolls = RollCalls(services, kinds)
         logger.info("tidegate %s serves %s", __version__, _scope(services.settings))
+
+        def unready() -> list[str]:
+            problem = services.tenure.problem
+            return [*rolls.missing(), *([f"leases: {problem}"] if problem else [])]
+
         try:
             async with (
-                serving(services.settings.listen, application(services.pulses, rolls.missing, self._metrics())),
+                serving(services.settings.listen, application(services.pulses, unready, self._metrics())),
                 serving_flags(services, rolls.missing),
                 asyncio.TaskGroup() as group,
             ):
-                for job in (rolls.run(), services.recorder.run(), services.statuses.run()):
+                for job in (rolls.run(), self._mind(watch), self._supervise(rolls, group)):
                     group.create_task(job)
-                group.create_task(self._mind(watch))
-                group.create_task(self._supervise(rolls, group))
-                leading = group.create_task(self._lead(rolls))
+                jobs = (services.recorder.run(), services.statuses.run(), self._lead(rolls))
+                writing = [group.create_task(job) for job in jobs]
                 watch.start()
                 await stop.wait()
-                await self._end(watch, leading)
+                await self._end(watch, writing)
                 raise _StopError
         except* _StopError:
             logger.info("stopped")
@@ -137,7 +148,11 @@ class Operator:
     async def _lead(self, rolls: RollCalls) -> None:
         """Compete for the Lease once all is seen: who has it decides at once, from what it knows already."""
         await rolls.complete.wait()
-        await self.services.tenure.run(self._take_over)
+        try:
+            await self.services.tenure.run(self._take_over)
+        except LeaseLostError:
+            end_within(LOST_WITHIN)
+            raise
 
     def _take_over(self) -> None:
         for loop in self._loops.values():
@@ -162,25 +177,31 @@ class Operator:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), LOOK_EVERY)
 
-    async def _end(self, watch: Watch, leading: asyncio.Task[None]) -> None:
+    async def _end(self, watch: Watch, writing: Iterable[asyncio.Task[None]]) -> None:
         """Finish the writes under way, begin no others, write what waits to be told, and let another one act."""
         logger.info("stopping")
         self._stopping = True
+        await self._finish()
+        waiting = (self.services.statuses.drain(), self.services.recorder.drain())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*waiting), END_WRITES)
+        for task in writing:
+            task.cancel()
+        await asyncio.wait(writing)
+        await self.services.tenure.release()
+        watch.stop()
+        await asyncio.wait({watch.ended}, timeout=END_WATCHES)
+
+    async def _finish(self) -> None:
         for loop in self._loops.values():
             loop.stop()
         giving_up = asyncio.gather(self.services.proposals.stop(), self._departures.stop())
         running = [task for task in self._tasks.values() if not task.done()]
         if running:
-            await asyncio.wait(running, timeout=END_CYCLES)
+            _, late = await asyncio.wait(running, timeout=END_CYCLES)
+            if late:
+                self.services.tenure.keep()
         await giving_up
-        waiting = (self.services.statuses.drain(), self.services.recorder.drain())
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*waiting), END_WRITES)
-        leading.cancel()
-        await asyncio.wait({leading})
-        await self.services.tenure.release()
-        watch.stop()
-        await asyncio.wait({watch.ended}, timeout=END_WATCHES)
 
     # what the world tells
 
@@ -194,6 +215,13 @@ class Operator:
         self.services.statuses.forget(resource)
         self.services.proposals.forget(resource)
         self._departures.forget(resource.metadata.uid)
+
+
+def end_within(seconds: float) -> None:
+    """The process ends with 1 after so long, whatever still runs in it."""
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
 
 
 def _scope(settings: Settings) -> str:

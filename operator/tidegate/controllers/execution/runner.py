@@ -17,6 +17,7 @@ from tidegate.api import (
     TargetRef,
 )
 from tidegate.cluster.events import About, Event, EventType
+from tidegate.cluster.fence import Tenure
 from tidegate.cluster.finalizer import FINALIZER, hold, release
 from tidegate.cluster.objects import read_now
 from tidegate.cluster.proposals import write_proposal
@@ -139,7 +140,7 @@ class _Run:
         elif not self.services.may_act():
             await asyncio.sleep(1)
         else:
-            trouble = await _to_its_end(self._perform(act, seen))
+            trouble = await _to_its_end(self._perform(act, seen), self.services.tenure)
             if trouble:
                 await self._stumble(trouble)
             else:
@@ -323,12 +324,17 @@ class _Run:
         logger.log(level, "%s, %s: %s", name, step or "approved", said, extra={"about": about})
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do one act whole: a cancellation waits for it, for GRACE seconds at most."""
+async def _to_its_end(work: Coroutine[Any, Any, T], tenure: Tenure) -> T:
+    """Do one act whole: a cancellation waits for it, for GRACE seconds at most, and only while this process may act.
+
+    One that takes longer goes on in its thread, so nobody else may act before this process is certainly gone.
+    """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=GRACE)
+        _, late = await asyncio.wait({task}, timeout=min(GRACE, tenure.left()))
+        if late:
+            tenure.keep()
         task.cancel()
         raise
