@@ -20,6 +20,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         with capture.global_and_fixture_disabled():
             binaries.kubernetes(tell)
             binaries.kafka(tell)
+            binaries.helm(tell)
 
 
 @pytest.fixture(scope="session")
