@@ -40,7 +40,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "tidegate.serviceAccountName" -}}
-{{- .Values.serviceAccount.name | default (ternary (include "tidegate.fullname" .) "default" .Values.serviceAccount.create) }}
+{{- .Values.serviceAccount.name | default (include "tidegate.fullname" .) }}
 {{- end }}
 
 {{- define "tidegate.image" -}}
