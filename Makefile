@@ -26,17 +26,18 @@ setup: .venv/ready  ## Install everything the checkout needs, pinned, into .venv
 
 .PHONY: lock
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --quiet
-lock:  ## Write requirements/ anew from pyproject.toml: dev.txt for checkouts; run.txt and build.txt, with the same versions, for the image
+lock:  ## Write requirements/ anew from pyproject.toml: dev.txt for checkouts; run.txt and build.txt, with the same versions, for the image; checkov.txt for tests/chart
 	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/run.txt
 	$(LOCK) --group build --constraint requirements/dev.txt --output-file requirements/build.txt
+	$(LOCK) requirements/checkov.in --python-version 3.11 --output-file requirements/checkov.txt
 
 .PHONY: demo
 demo: setup  ## The main job on real parts: a crowd outgrows the partitions, features make way until more are approved, nothing is lost (about 6 min; the first run builds Kubernetes, ≈ 10 min more)
 	@$(BIN)/python -m demo
 
 .PHONY: test
-test: lint unit stack e2e  ## Everything: lint, unit, stack and end-to-end tests
+test: lint unit chart stack e2e  ## Everything: lint, unit, chart, stack and end-to-end tests
 
 .PHONY: lint
 lint: setup  ## Style, types, import contracts, dependencies, generated files
@@ -51,6 +52,10 @@ lint: setup  ## Style, types, import contracts, dependencies, generated files
 unit: setup  ## Tests of rules and values (seconds)
 	@$(BIN)/pytest tests/unit
 
+.PHONY: chart
+chart: setup  ## Tests of the Helm chart: rendered, judged, refused, and installed into a real API server
+	@$(BIN)/pytest tests/chart
+
 .PHONY: stack
 stack: setup  ## Tests against the real API server and the real broker
 	@$(BIN)/pytest tests/stack
@@ -60,7 +65,7 @@ e2e: setup  ## Tests of the running operator with real consumers
 	@$(BIN)/pytest tests/e2e
 
 .PHONY: generate
-generate: setup  ## Write crds/, docs/reference.md and docs/metrics.md anew from the code
+generate: setup  ## Write crds/, the pages and the chart's copies that are made of others anew
 	@$(BIN)/python -m tools.generate
 
 .PHONY: format
