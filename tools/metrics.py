@@ -11,8 +11,8 @@ _HEAD = """\
 
 `/metrics`, on the port of `/healthz`, is for Prometheus (as text, or as OpenMetrics for whoever asks for it). It is
 made at each scrape from what the process knows: series vanish with their object, and **a number that is not known has
-no series**: absent is never zero. [Alerts](runbooks/README.md) and a Grafana dashboard come with the chart
-(`metrics.prometheusRule.enabled`, `metrics.dashboard.enabled`).
+no series**: absent is never zero. [Alerts](runbooks/README.md) and a [Grafana dashboard](#the-dashboard) come with the
+chart (`metrics.serviceMonitor.enabled`, `metrics.prometheusRule.enabled`, `metrics.dashboard.enabled`).
 
 Series have a `namespace` of their own, that of the policy or connection. Scrape with `honorLabels: true`
 (`honor_labels: true` in a scrape config), as the chart's ServiceMonitor does; else Prometheus renames it to
@@ -46,10 +46,24 @@ ones.
     ),
 )
 
+_TAIL = """\
+## The dashboard
+
+![Panels of the dashboard with the flash crowd of the demo](images/dashboard.png)
+
+*Its panels with the data of `make demo`. Grafana was not run for this picture: the demo asks a real Prometheus, which
+scrapes both replicas, the dashboard's own queries, and draws the answers itself. For any other Prometheus
+`python -m demo.monitoring --prometheus URL` does the same.*
+
+`charts/tidegate/files/dashboard.json` can be imported into any Grafana. It asks for a Prometheus data source, and has
+variables for namespace and policy.
+"""
+
 
 def metrics_page() -> str:
     """The whole page."""
-    return "\n".join([_HEAD, *(f"## {title}\n\n{words}\n{_table(rows)}" for title, words, rows in _SECTIONS)])
+    sections = (f"## {title}\n\n{words}\n{_table(rows)}" for title, words, rows in _SECTIONS)
+    return "\n".join([_HEAD, *sections, _TAIL])
 
 
 def _table(definitions: Iterable[Definition]) -> str:
