@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def template(
     return helm("template", release, CHART, "-n", namespace, "--kube-version", version, *arguments)
 
 
-@lru_cache(maxsize=None)
+@cache
 def rendered(values_file: Path, version: str = VERSIONS[-1], release: str = "tidegate") -> str:
     """The manifests of a values file; AssertionError with Helm's words where it refuses."""
     done = template("-f", values_file, version=version, release=release)

@@ -1,7 +1,8 @@
-"""The chart before a real API server: each values file is accepted whole, and releases for namespaces run side by side."""
+"""The chart before a real API server: each values file is accepted, and releases for namespaces run side by side."""
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.chart.rendering import CHART, NAMESPACE, ROOT, VALUES_FILES, Manifest
 from tests.waiting import eventually
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-PATIENCE = "300s"
+PATIENCE = "200s"
 
 
 def namespace(name: str) -> dict[str, object]:
@@ -52,7 +53,9 @@ def test_the_api_server_would_warn_of_what_is_not_restricted(server: Stack):
 
 def notes(server: Stack, *arguments: str) -> str:
     """What `helm install` would say."""
-    told = server.helm("install", "tidegate", CHART, "-n", NAMESPACE, "--dry-run=server", "--take-ownership", *arguments)
+    told = server.helm(
+        "install", "tidegate", CHART, "-n", NAMESPACE, "--dry-run=server", "--take-ownership", *arguments
+    )
     return told.rpartition("NOTES:\n")[2]
 
 
@@ -118,9 +121,8 @@ def test_releases_for_namespaces_run_side_by_side(server: Stack, teams: dict[str
 
 def test_each_team_has_a_lease_of_its_own(server: Stack, teams: dict[str, str]):
     for team in teams:
-        path = "jsonpath={.spec.holderIdentity}"
-        holder = eventually(lambda team=team: server.kubectl("get", "lease", "tidegate", "-n", team, "-o", path))
-        assert holder.startswith("tidegate-")
+        asked = ("get", "lease", "tidegate", "-n", team, "-o", "jsonpath={.spec.holderIdentity}")
+        assert eventually(partial(server.kubectl, *asked)).startswith("tidegate-")
 
 
 def test_their_policies_of_admission_stay_in_their_namespaces(server: Stack, teams: dict[str, str]):
