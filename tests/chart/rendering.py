@@ -48,7 +48,7 @@ def rendered(values_file: Path, version: str = VERSIONS[-1], release: str = "tid
 
 def documents(text: str) -> list[Object]:
     """The objects in a stream of YAML."""
-    return [each for each in yaml.safe_load_all(text) if each]
+    return [each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each]
 
 
 @dataclass

@@ -22,11 +22,9 @@ UNKNOWN_TO_THE_VALIDATOR = {
 CPU_LIMIT, PULL_ALWAYS, TOKEN, DIGEST = "CKV_K8S_11", "CKV_K8S_15", "CKV_K8S_38", "CKV_K8S_43"
 SECRETS, NETWORK = "CKV2_K8S_5", "CKV2_K8S_6"
 
-ALWAYS = {
-    TOKEN: "Tidegate talks to the API server, so its pods have the token of its ServiceAccount",
-    PULL_ALWAYS: "a tag of Tidegate is never moved, and a registry that is away must not keep a standby from starting",
-}
+ALWAYS = {TOKEN: "Tidegate talks to the API server, so its pods have the token of its ServiceAccount"}
 BY_DEFAULT = ALWAYS | {
+    PULL_ALWAYS: "a tag of Tidegate is never moved, and a registry that is away must not keep a standby from starting",
     CPU_LIMIT: "a throttled process reads late and may lose its Lease; set resources.limits.cpu where you must",
     DIGEST: "the chart is made before its image, so it cannot know the digest; set image.digest",
     NETWORK: "where brokers and the API server are only you know; set networkPolicy.enabled",
@@ -36,7 +34,7 @@ CHECKOV_EXCEPTIONS = {
     "default": BY_DEFAULT,
     "monitoring": BY_DEFAULT,
     "large": BY_DEFAULT,
-    "namespaced": {check: why for check, why in BY_DEFAULT.items() if check != SECRETS},
+    "namespaced": BY_DEFAULT,
     "confined": {check: why for check, why in BY_DEFAULT.items() if check != SECRETS},
     "tailored": {check: why for check, why in BY_DEFAULT.items() if check != SECRETS},
     "ofrep": {check: why for check, why in BY_DEFAULT.items() if check != NETWORK},
@@ -118,6 +116,7 @@ def checkov_findings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict
     return found
 
 
+@pytest.mark.timeout(900)
 @any_file
 def test_checkov_finds_what_is_known_and_nothing_else(values_file: Path, checkov_findings):
     found = checkov_findings[name_of(values_file)]
