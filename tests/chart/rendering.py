@@ -129,7 +129,7 @@ class Manifests:
             ref["kind"], ref["name"], binding["metadata"].get("namespace") if ref["kind"] == "Role" else None
         )
         for part in (role, *self._aggregated(role)):
-            for rule in part["rules"]:
+            for rule in part.get("rules", ()):
                 for group in rule["apiGroups"]:
                     for resource in rule["resources"]:
                         names = ",".join(rule.get("resourceNames", ()))

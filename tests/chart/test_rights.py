@@ -11,7 +11,7 @@ def rights(group: str, resources: str, verbs: str) -> set[Right]:
     return {(group, resource, verb) for resource in resources.split() for verb in verbs.split()}
 
 
-READ = "get list watch"
+WATCH = "list watch"
 OWN = "tidegate.dev"
 PROPOSING = (
     rights(OWN, "partitionproposals", "create patch delete propose")
@@ -19,19 +19,20 @@ PROPOSING = (
     | rights(OWN, "lagpolicies/finalizers", "update")
 )
 IN_A_NAMESPACE = (
-    rights(OWN, "lagpolicies brokerconnections partitionproposals", READ)
+    rights(OWN, "lagpolicies brokerconnections partitionproposals", WATCH)
+    | rights(OWN, "lagpolicies partitionproposals", "get")
     | rights(OWN, "lagpolicies lagpolicies/status brokerconnections/status", "patch")
     | PROPOSING
-    | rights("apps", "deployments statefulsets", READ)
+    | rights("apps", "deployments statefulsets", WATCH)
     | rights("apps", "deployments/scale statefulsets/scale replicasets/scale", "get patch")
-    | rights("", "pods", READ)
-    | rights("autoscaling", "horizontalpodautoscalers", READ)
-    | rights("keda.sh", "scaledobjects", READ)
+    | rights("", "pods", WATCH)
+    | rights("autoscaling", "horizontalpodautoscalers", WATCH)
+    | rights("keda.sh", "scaledobjects", WATCH)
     | rights("events.k8s.io", "events", "create")
 )
 SECRETS = rights("", "secrets", "get")
 FLAGS = rights("", "configmaps", "get patch") | rights("core.openfeature.dev", "featureflags", "get patch")
-CONNECTIONS = rights(OWN, "clusterbrokerconnections", READ) | rights(OWN, "clusterbrokerconnections/status", "patch")
+CONNECTIONS = rights(OWN, "clusterbrokerconnections", WATCH) | rights(OWN, "clusterbrokerconnections/status", "patch")
 KINDS = rights("apiextensions.k8s.io", "customresourcedefinitions", "list watch")
 LEASE = rights("coordination.k8s.io", "leases", "create") | rights(
     "coordination.k8s.io", "leases/tidegate", "get update"
@@ -92,7 +93,7 @@ def test_kinds_of_ones_own():
 @pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["shop"]}], ids=["everywhere", "in a namespace"])
 def test_no_right_is_a_wildcard_and_none_decides(values):
     for role in Manifests.of(values).all("Role", "ClusterRole"):
-        for rule in role["rules"]:
+        for rule in role.get("rules", ()):
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
             assert "approve" not in rule["verbs"] or "approver" in role["metadata"]["name"]
 

@@ -8,7 +8,11 @@ pods but reading them, list or watch of Secrets (each is fetched by the name tha
 # Its own resources are read, never changed: what people wrote stays as they wrote it.
 - apiGroups: [tidegate.dev]
   resources: [lagpolicies, brokerconnections]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
+# A policy is read again before its flags are switched: the record in its status must be the newest.
+- apiGroups: [tidegate.dev]
+  resources: [lagpolicies]
+  verbs: [get]
 # But for a finalizer: while features are off (spec.degradation) it keeps a policy from going before they are back.
 - apiGroups: [tidegate.dev]
   resources: [lagpolicies]
@@ -41,18 +45,18 @@ pods but reading them, list or watch of Secrets (each is fetched by the name tha
 # Targets: their replicas, their template's revision, and who else writes their replicas.
 - apiGroups: [apps]
   resources: [deployments, statefulsets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Which replicas are ready and since when: capacity and start-up time are learned from it.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # A target that an HPA or a ScaledObject scales is left alone; without these rights two autoscalers could fight.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # What happened is told in Events; repeats are dropped before they are written, so none is ever patched.
 - apiGroups: [events.k8s.io]
   resources: [events]
@@ -63,7 +67,7 @@ pods but reading them, list or watch of Secrets (each is fetched by the name tha
 # Connections for the policies of all namespaces, which have no namespace themselves.
 - apiGroups: [tidegate.dev]
   resources: [clusterbrokerconnections]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [tidegate.dev]
   resources: [clusterbrokerconnections/status]
   verbs: [patch]
