@@ -62,7 +62,8 @@ class Operator:
 
     def start(self) -> None:
         """Let all replicas run, and wait until each is ready and one of them leads."""
-        self.release.scale(REPLICAS)
+        if not self._complete:
+            self.release.scale(REPLICAS)
         eventually(lambda: self._complete, seconds=120)
 
     def kill(self) -> None:
@@ -70,7 +71,9 @@ class Operator:
         for replica in self.release.replicas:
             replica.signal(signal.SIGSTOP)  # so that none of them hears of the end, or takes over
         self.release.scale(0)
-        self._delete_pods("--force", "--grace-period=0")  # the kubelet answers with SIGKILL
+        eventually(self._all_are_leaving)
+        pods = ("pods", "-l", "app.kubernetes.io/component=operator")
+        self.release.kubectl("delete", *pods, "--force", "--grace-period=0")  # the kubelet answers with SIGKILL
         self._wait_for_the_end()
 
     def stop(self) -> None:
@@ -139,8 +142,10 @@ class Operator:
         replicas = self.release.replicas
         return self.running and len(replicas) == REPLICAS and all(replica.ready for replica in replicas)
 
-    def _delete_pods(self, *how: str) -> None:
-        self.release.kubectl("delete", "pods", "-l", "app.kubernetes.io/component=operator", *how)
+    def _all_are_leaving(self) -> bool:
+        """From then on no pod comes in the place of another."""
+        pods = self.release.kubectl("get", "pods", "-l", "app.kubernetes.io/component=operator", "-o", "json")
+        return all("deletionTimestamp" in pod["metadata"] for pod in json.loads(pods)["items"])
 
     def _wait_for_the_end(self) -> None:
         eventually(lambda: not self.release.replicas, seconds=120)
