@@ -25,13 +25,11 @@ LADDER = {"flagsRef": {"name": FLAGS}, "levels": [{"name": "NoReceipts", "flags"
 
 
 @pytest.fixture
-def bare(shared_operator: Operator) -> Iterator[Operator]:
-    """The release is not installed; afterwards it is, whatever a test has done."""
+def bare(shared_operator: Operator) -> Operator:
+    """The release is not installed."""
     if shared_operator.release.installed:
         shared_operator.release.uninstall()
-    yield shared_operator
-    if not shared_operator.release.installed:
-        shared_operator.release.install(VALUES)
+    return shared_operator
 
 
 class Degraded(Scene):
