@@ -89,6 +89,10 @@ bench-watch: setup  ## The cost of watching: groups read, and the whole operator
 bench-partitions: setup  ## Increases under load, every kind of consumer, message by message: build/bench/partitions.json
 	@$(BIN)/python -m bench.partitions
 
+.PHONY: bench-handover
+bench-handover: setup  ## The leader killed and ended fifty times under load: build/bench/handover.json
+	@$(BIN)/python -m bench.handover
+
 .PHONY: bench-step
 bench-step: setup  ## The cost of one step of the engine, by partitions: build/bench/step.json
 	@$(BIN)/python -m bench.step
