@@ -81,9 +81,12 @@ bench-ladder: setup  ## The degradation ladder on every trace, with too few repl
 	@$(BIN)/python -m bench.ladder
 
 .PHONY: bench-watch
-bench-watch: setup  ## The cost of watching: groups read, and the whole operator, into build/bench/
+bench-watch: setup  ## The cost of watching: 1,000 and 10,000 groups read: build/bench/watch.json
 	@$(BIN)/python -m bench.watch
-	@$(BIN)/python -m bench.watch --operator
+
+.PHONY: bench-scale
+bench-scale: setup  ## One operator for 1,000 policies on real Deployments, its cost and how soon it obeys: build/bench/scale.json
+	@$(BIN)/python -m bench.scale
 
 .PHONY: bench-partitions
 bench-partitions: setup  ## Increases under load, every kind of consumer, message by message: build/bench/partitions.json

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,10 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--read", type=int, metavar="GROUPS", help="only read so many groups, and print JSON")
     arguments.add_argument("--bootstrap", default="", help="with --read: the broker")
-    arguments.add_argument("--operator", action="store_true", help="the whole operator with 1,000 policies instead")
     given = arguments.parse_args()
     if given.read:
         sys.stdout.write(json.dumps(read(given.bootstrap, given.read)))
         return 0
-    if given.operator:
-        from bench import operator
-
-        return operator.main()
     with Stack.start(kubernetes=False, kafka=True, pods=False) as stack:
         assert stack.kafka
         make_groups(stack.kafka.bootstrap, max(SIZES))
@@ -138,7 +134,7 @@ def make_groups(bootstrap: str, groups: int) -> None:
     start_coordinators(bootstrap)
     settings = reading_settings(spec_of(bootstrap).kafka, {})
     wire = Wire(settings)
-    wire.run(commit_all(wire, settings.bootstrap[0], groups))
+    wire.run(commit_all(wire, settings.bootstrap[0], dict.fromkeys(range(groups), [RECORDS] * PARTITIONS)))
     wire.close()
 
 
@@ -163,13 +159,13 @@ def start_coordinators(bootstrap: str) -> None:
     consumer.close()
 
 
-async def commit_all(wire: Wire, address: Any, groups: int) -> None:
-    """Commit for every group; a commit that the broker is not ready for is sent again."""
-    todo = list(range(groups))
+async def commit_all(wire: Wire, address: Any, offsets: Mapping[int, Sequence[int]]) -> None:
+    """Commit the offsets of each group; a commit that the broker is not ready for is sent again."""
+    todo = list(offsets)
     while todo:
         batch, todo = todo[:BATCH], todo[BATCH:]
         deadline = time.monotonic() + 30
-        answers = await wire.together(wire.ask(address, commit_of(number), deadline) for number in batch)
+        answers = await wire.together(wire.ask(address, commit_of(n, offsets[n]), deadline) for n in batch)
         todo += [number for number, answer in zip(batch, answers, strict=True) if not committed(answer)]
 
 
@@ -180,14 +176,14 @@ def committed(answer: Any) -> bool:
     return all(one.error_code == 0 for topic in answer.response.topics for one in topic.partitions)
 
 
-def commit_of(number: int) -> Any:
-    """One commit of one group, of a consumer that is no member."""
+def commit_of(number: int, offsets: Sequence[int]) -> Any:
+    """One commit of one group, of a consumer that is no member; an offset for each partition."""
     topic = OffsetCommitRequest.OffsetCommitRequestTopic
     partitions = [
         topic.OffsetCommitRequestPartition(
-            partition_index=index, committed_offset=RECORDS, committed_leader_epoch=-1, committed_metadata=""
+            partition_index=index, committed_offset=offset, committed_leader_epoch=-1, committed_metadata=""
         )
-        for index in range(PARTITIONS)
+        for index, offset in enumerate(offsets)
     ]
     return OffsetCommitRequest(
         group_id=group_name(number),

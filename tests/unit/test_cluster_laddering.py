@@ -190,5 +190,5 @@ def test_r10_a_step_is_one_event_up_a_warning_down_a_piece_of_news():
 
 
 def test_a_condition_of_the_ladder_that_changes_is_written_at_once():
-    one, two = digest(status()), digest(status(rung=Rung(1, Reason.HIGHEST_LEVEL, "")))
+    one, two = digest(status()), status(rung=Rung(1, Reason.HIGHEST_LEVEL, ""))
     assert worth_writing(one, two, 0.0) is Worth.AT_ONCE

@@ -5,9 +5,9 @@ import json
 import pytest
 from kubernetes.aio.client import ApiException
 
-from tidegate.api import Reason
+from tidegate.api import LagPolicyStatus, Reason
 from tidegate.cluster.server import failed_test, refusal, transient, words
-from tidegate.cluster.writing import Bucket
+from tidegate.cluster.writing import Bucket, Key, Lane, Offered
 
 RBAC = (
     'deployments.apps "web" is forbidden: User "system:serviceaccount:tidegate-system:tidegate" cannot patch resource '
@@ -30,6 +30,23 @@ def test_a_bucket_lets_a_burst_go_and_then_so_many_a_second():
     assert gone[:5] == [100.0] * 5
     assert len(gone) in range(24, 26)  # five, and ten in each of two seconds
     assert bucket.wait(200.0) == 0.0
+
+
+def test_numbers_wait_while_what_is_urgent_goes():
+    numbers = Lane(Bucket(rate=10, burst=1))
+    urgent = Lane(Bucket(rate=50, burst=100), room=numbers.bucket)
+    for number in range(20):
+        urgent.waiting[Key("lagpolicies", "shop", "points", f"{number}")] = Offered(LagPolicyStatus())
+    gone = [urgent.take(100.0)[0].uid for _ in range(20)]
+    assert gone == [f"{number}" for number in range(20)]  # in order, all at once
+    assert numbers.bucket.wait(100.0) == pytest.approx(2.0)  # the time in which twenty of them could have gone
+
+
+def test_what_was_learned_is_written_as_it_is_by_then():
+    learned = ["little"]
+    waiting = Offered(LagPolicyStatus(), lambda: learned[-1])
+    learned.append("much")
+    assert waiting.whole() == LagPolicyStatus(memory="much")
 
 
 # What a refusal says

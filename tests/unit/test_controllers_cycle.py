@@ -60,7 +60,7 @@ class Shown:
         self.statuses: dict[str, Any] = {}
         self.events: list[Event] = []
 
-    def offer(self, resource: Resource, status: Any) -> None:
+    def offer(self, resource: Resource, status: Any, **_: Any) -> None:
         self.statuses[resource.metadata.name] = status
 
     def tell(self, *events: Event) -> None:

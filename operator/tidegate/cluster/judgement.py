@@ -37,7 +37,7 @@ NEEDS_A_PERSON = frozenset(
 class Outcome:
     """What one cycle did for one policy, at `now` (epoch seconds).
 
-    `scaled` is what became of the write, None where none was tried. `memory` is what the engine wants to be kept.
+    `scaled` is what became of the write, None where none was tried.
     `proposal` is the open PartitionProposal to show, `unproposed` why none could be made although one is needed.
     `ladder` is the degradation ladder, where there is one.
     """
@@ -47,7 +47,6 @@ class Outcome:
     decision: Decision
     now: float
     scaled: Scaled | Objection | None = None
-    memory: str | None = None
     proposal: str | None = None
     unproposed: Objection | None = None
     ladder: Ladder | None = None

@@ -43,7 +43,6 @@ def build_status(outcome: Outcome, old: LagPolicyStatus) -> LagPolicyStatus:
         degradation=outcome.ladder.status if outcome.ladder else None,
         last_decision=_last_decision(outcome, old),
         history=_history(outcome, old),
-        memory=outcome.memory if outcome.memory is not None else old.memory,
     )
 
 
@@ -142,24 +141,34 @@ A_LOT = 1 / 3
 
 
 class Digest(NamedTuple):
-    """What is remembered of a written status: the things that matter, the numbers, and a hash of it all.
-
-    `numbers` are (value, least step that counts).
-    """
+    """What is remembered of a written status: the things that matter, the numbers, and a hash of it all."""
 
     meaning: Hashable
-    numbers: tuple[tuple[float | None, float], ...]
+    numbers: "Numbers"
     whole: int
 
 
-def worth_writing(old: Digest, new: Digest, since: float) -> Worth:
-    """Whether to write `new` where `old` was written `since` seconds ago. No write only says "still here"."""
-    if old.whole == new.whole:
-        return Worth.NOTHING
-    if old.meaning != new.meaning:
+Numbers = tuple[tuple[float | None, float], ...]
+"""(value, least step that counts)."""
+
+
+def digest(status: LagPolicyStatus | BrokerConnectionStatus) -> Digest:
+    """What to remember of a status."""
+    return Digest(meaning(status), numbers(status), hash(status))
+
+
+def worth_writing(old: Digest, new: LagPolicyStatus | BrokerConnectionStatus, since: float) -> Worth:
+    """Whether to write `new` where `old` was written `since` seconds ago. No write only says "still here".
+
+    A thousand statuses are judged every few seconds, so what costs more is asked for last.
+    """
+    if old.meaning != meaning(new):
         return Worth.AT_ONCE
-    moved = any(_moved(*pair) for pair in zip(old.numbers, new.numbers, strict=True))
-    return Worth.ROUTINE if since >= (NUMBERS_AFTER if moved else HEARTBEAT_AFTER) else Worth.NOTHING
+    if since < NUMBERS_AFTER:
+        return Worth.NOTHING
+    if any(_moved(*pair) for pair in zip(old.numbers, numbers(new), strict=True)):
+        return Worth.ROUTINE
+    return Worth.ROUTINE if since >= HEARTBEAT_AFTER and old.whole != hash(new) else Worth.NOTHING
 
 
 def _moved(old: tuple[float | None, float], new: tuple[float | None, float]) -> bool:
@@ -170,15 +179,15 @@ def _moved(old: tuple[float | None, float], new: tuple[float | None, float]) -> 
 
 
 @singledispatch
-def digest(status: object) -> Digest:
-    """What to remember of a status."""
+def meaning(status: object) -> Hashable:
+    """What people, alerts or `kubectl wait` act on."""
     raise TypeError(f"no status of ours: {type(status).__name__}")
 
 
-@digest.register
-def _(status: LagPolicyStatus) -> Digest:
-    replicas, backlog, decision = status.replicas, status.backlog, status.last_decision
-    meaning = (
+@meaning.register
+def _(status: LagPolicyStatus) -> Hashable:
+    replicas, decision = status.replicas, status.last_decision
+    return (
         status.observed_generation,
         _states(status.conditions),
         decision.reason if decision else None,
@@ -187,7 +196,20 @@ def _(status: LagPolicyStatus) -> Digest:
         _state_of_partitions(status.partitions),
         status.capacity.basis,
     )
-    numbers = (
+
+
+@meaning.register
+def _(status: BrokerConnectionStatus) -> Hashable:
+    found = (status.cluster_id, status.brokers, status.kafka_version, status.features)
+    return status.observed_generation, _states(status.conditions), found
+
+
+def numbers(status: LagPolicyStatus | BrokerConnectionStatus) -> Numbers:
+    """The numbers that are worth a write of their own where they change a lot."""
+    if isinstance(status, BrokerConnectionStatus):
+        return ()
+    replicas, backlog = status.replicas, status.backlog
+    return (
         (backlog.lag, 100.0),
         (None if backlog.age is None else backlog.age.total_seconds(), 5.0),
         (backlog.arrival_rate, 5.0),
@@ -195,19 +217,12 @@ def _(status: LagPolicyStatus) -> Digest:
         (replicas.need, 1.0),
         (replicas.ready, 1.0),
     )
-    return Digest(meaning, numbers, hash(status))
 
 
 def _state_of_partitions(shown: PartitionsStatus) -> Hashable:
     """Which partitions are hot is news; their numbers change with every reading."""
     hot = frozenset((one.topic, one.partition) for one in shown.hot)
     return shown.count, shown.ceiling, shown.proposal, hot
-
-
-@digest.register
-def _(status: BrokerConnectionStatus) -> Digest:
-    found = (status.cluster_id, status.brokers, status.kafka_version, status.features)
-    return Digest((status.observed_generation, _states(status.conditions), found), (), hash(status))
 
 
 def _states(conditions: tuple[Condition, ...]) -> Hashable:

@@ -3,8 +3,8 @@
 Autoscalers have come to grief on their own status writes (kedacore/keda#3810, #6063, #7615), and a cycle must not wait
 for them. So a status is offered, and written by a task of its own in two lanes. What people act on goes first, at most
 URGENT_RATE a second however many policies change at once (a broker that goes down changes a thousand). Numbers follow
-at ROUTINE_RATE: with 1,000 policies each is at most about a minute old, with 10,000 about eight. A status that waits
-is replaced by a newer one, and waiting is in order, so none starves.
+when there is room: at RATE a second, what was urgent counted. With 1,000 policies each is a minute old or little more,
+with 10,000 about ten. A status that waits is replaced by a newer one, and waiting is in order within a lane.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from tidegate.cluster.status import Digest, Worth, digest, worth_writing
 logger = logging.getLogger(__name__)
 
 URGENT_RATE, URGENT_BURST = 50.0, 100.0
-ROUTINE_RATE, ROUTINE_BURST = 20.0, 20.0
+RATE, BURST = 16.0, 16.0
 
 RETRY_AFTER = 30.0
 """Seconds until a status that could not be written is tried again."""
@@ -44,6 +44,9 @@ RETRY_AFTER = 30.0
 WRITTEN, FAILED = "written", "failed"
 
 Status = LagPolicyStatus | BrokerConnectionStatus
+
+Memory = Callable[[], str]
+"""What is to be kept in `status.memory`, as it is when the status is written."""
 
 
 class Key(NamedTuple):
@@ -117,10 +120,31 @@ class Bucket:
         self._full_at = max(self._full_at, now) + 1 / self.rate
 
 
+class Offered(NamedTuple):
+    """A status that waits to be written."""
+
+    status: Status
+    memory: Memory | None = None
+
+    def whole(self) -> Status:
+        """With what is to be kept, as it is now."""
+        return self.status.model_copy(update={"memory": self.memory()}) if self.memory else self.status
+
+
 @dataclass(slots=True)
-class _Lane:
+class Lane:
+    """What waits, and how fast it goes; each that goes leaves less `room`: the bucket of those that can wait."""
+
     bucket: Bucket
-    waiting: dict[Key, Status] = field(default_factory=dict)
+    room: Bucket | None = None
+    waiting: dict[Key, Offered] = field(default_factory=dict)
+
+    def take(self, now: float) -> tuple[Key, Offered]:
+        """The one that has waited longest goes."""
+        for bucket in filter(None, (self.bucket, self.room)):
+            bucket.take(now)
+        key = next(iter(self.waiting))
+        return key, self.waiting.pop(key)
 
 
 class _Written(NamedTuple):
@@ -134,8 +158,8 @@ class StatusWriter:
     def __init__(self, api: ApiClient, *, clock: Callable[[], float] = monotonic) -> None:
         self._api = api
         self._clock = clock
-        self._urgent = _Lane(Bucket(URGENT_RATE, URGENT_BURST))
-        self._routine = _Lane(Bucket(ROUTINE_RATE, ROUTINE_BURST))
+        self._routine = Lane(Bucket(RATE, BURST))
+        self._urgent = Lane(Bucket(URGENT_RATE, URGENT_BURST), room=self._routine.bucket)
         self._written: dict[Key, _Written] = {}
         self._offered = asyncio.Event()
         self._idle = asyncio.Event()
@@ -149,28 +173,33 @@ class StatusWriter:
         """Statuses that wait to be written."""
         return len(self._urgent.waiting) + len(self._routine.waiting)
 
-    def offer(self, resource: Resource, status: Status) -> Worth:
-        """Have a status written if it is worth it; `resource.status` is what the API server is known to have."""
-        key = Key.of(resource)
-        worth = self._worth(key, resource, status)
+    def offer(
+        self, resource: Resource, status: Status, *, known: Status | None = None, memory: Memory | None = None
+    ) -> Worth:
+        """Have a status written if it is worth it.
+
+        `known` is what the API server is known to have, `resource.status` where it is not given.
+        """
+        key, offered = Key.of(resource), Offered(status, memory)
+        worth = self._worth(key, known or getattr(resource, "status"), status)  # noqa: B009
         if key in self._urgent.waiting or worth is Worth.AT_ONCE:
             self._routine.waiting.pop(key, None)
-            self._urgent.waiting[key] = status
+            self._urgent.waiting[key] = offered
         elif key in self._routine.waiting or worth is Worth.ROUTINE:
-            self._routine.waiting[key] = status
+            self._routine.waiting[key] = offered
         if worth:
             self._idle.clear()
             self._offered.set()
         return worth
 
-    def _worth(self, key: Key, resource: Resource, status: Status) -> Worth:
+    def _worth(self, key: Key, known: Status, status: Status) -> Worth:
         before = self._written.get(key)
         if before is None:
-            return worth_writing(digest(getattr(resource, "status")), digest(status), float("inf"))  # noqa: B009
+            return worth_writing(digest(known), status, float("inf"))
         since = self._clock() - before.at
         if before.digest is None:
             return Worth.AT_ONCE if since >= RETRY_AFTER else Worth.NOTHING
-        return worth_writing(before.digest, digest(status), since)
+        return worth_writing(before.digest, status, since)
 
     def forget(self, resource: Resource) -> None:
         """The object is gone."""
@@ -182,23 +211,21 @@ class StatusWriter:
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
-            key, status = await self._next()
-            self._written[key] = written = _Written(await self._write(key, status), self._clock())
+            key, offered = await self._next()
+            self._written[key] = written = _Written(await self._write(key, offered), self._clock())
             self.results[FAILED if written.digest is None else WRITTEN] += 1
 
     async def drain(self) -> None:
         """Wait until all that was offered so far is written (or refused)."""
         await self._idle.wait()
 
-    async def _next(self) -> tuple[Key, Status]:
+    async def _next(self) -> tuple[Key, Offered]:
         while True:
             now, waits = self._clock(), []
             for lane in filter(lambda lane: lane.waiting, (self._urgent, self._routine)):
                 waits.append(lane.bucket.wait(now))
                 if not waits[-1]:
-                    lane.bucket.take(now)
-                    key = next(iter(lane.waiting))
-                    return key, lane.waiting.pop(key)
+                    return lane.take(now)
             await self._pause(min(waits, default=None))
 
     async def _pause(self, longest: float | None) -> None:
@@ -210,18 +237,18 @@ class StatusWriter:
         except TimeoutError:
             return
 
-    async def _write(self, key: Key, status: Status) -> Digest | None:
+    async def _write(self, key: Key, offered: Offered) -> Digest | None:
         try:
             async for attempt in stamina.retry_context(on=_worth_another_try, attempts=3, timeout=None, wait_max=1.0):
                 with attempt:
-                    await write_status(self._api, key, status)
+                    await write_status(self._api, key, offered.whole())
         except FAILURES as error:
             self._complain(key, error)
             return None
         except Exception:
             logger.exception("cannot write the status of %s %s/%s", key.plural, key.namespace, key.name)
             return None
-        return digest(status)
+        return digest(offered.status)
 
     def _complain(self, key: Key, error: BaseException) -> None:
         """Say so once a minute for each kind of problem: a missing right concerns a thousand statuses alike."""

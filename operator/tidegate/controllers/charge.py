@@ -71,6 +71,10 @@ class Charge:
             self.memory = self.memory.taught(Memory.load(status.memory))
         self.status = status
 
+    def remembered(self) -> str:
+        """What the engine has learned by now, to be kept in the status."""
+        return self.memory.dump()
+
     def obey(self, spec: LagPolicySpec) -> None:
         """Follow an edit: of another group's readings only what was learned is of use, and a refusal may be over."""
         before, self.spec = self.spec, spec
@@ -113,7 +117,7 @@ def in_care(charges: dict[str, Charge], world: World, policy: LagPolicy, leads: 
         charge = charges[uid] = Charge.taken_over(policy)
     elif not world.is_adopted(policy):
         charge.follow(policy)
-    if leads:
+    if leads and not world.is_adopted(policy):
         world.adopt(policy)
     return charge
 

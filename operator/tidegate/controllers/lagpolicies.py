@@ -73,7 +73,6 @@ async def tend(client: Client, charge: Charge, policy: LagPolicy, reading: Readi
         decision,
         now,
         scaled,
-        charge.memory.dump(),
         shown.name,
         shown.problem,
         describe(ladder, now) if ladder else None,
@@ -91,8 +90,8 @@ def give_up(services: Services, charge: Charge, policy: LagPolicy, error: Except
     generation = policy.metadata.generation
     failed = condition("Ready", False, Reason.INTERNAL_ERROR, said, generation, services.clock())
     conditions = set_condition(charge.status.conditions, failed)
-    charge.status = charge.status.model_copy(update={"conditions": conditions})
-    services.statuses.offer(policy, charge.status)
+    before, charge.status = charge.status, charge.status.model_copy(update={"conditions": conditions})
+    services.statuses.offer(policy, charge.status, known=before, memory=charge.remembered)
 
 
 async def find_target(services: Services, policy: LagPolicy) -> Workload | Objection:
@@ -125,7 +124,7 @@ def report(services: Services, charge: Charge, outcome: Outcome) -> None:
     """Status, Events and a log line; none of them waits for the API server."""
     charge.tally.count(outcome)
     before, charge.status = charge.status, build_status(outcome, charge.status)
-    services.statuses.offer(outcome.policy.model_copy(update={"status": before}), charge.status)
+    services.statuses.offer(outcome.policy, charge.status, known=before, memory=charge.remembered)
     services.recorder.tell(*announce(outcome.policy, before, charge.status))
     log(charge, outcome)
 

@@ -1,6 +1,7 @@
 """The operator: watches, roll calls, one reading loop a connection, health, and an orderly end."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -162,6 +163,7 @@ class Operator:
     async def _supervise(self, rolls: RollCalls, group: asyncio.TaskGroup) -> None:
         """One loop for each connection that exists or is named, from the moment all that exists is known."""
         await rolls.complete.wait()
+        spare_the_collector()
         logger.info("all is seen: %d LagPolicies", sum(1 for _ in self.services.world.policies()))
         while not self._stopping:
             self._changed.clear()
@@ -222,6 +224,16 @@ def end_within(seconds: float) -> None:
     timer = threading.Timer(seconds, os._exit, (1,))
     timer.daemon = True
     timer.start()
+
+
+def spare_the_collector() -> None:
+    """What is known once all is seen stays: garbage is looked for among what comes later, and less often.
+
+    With 1,000 policies an eighth of the CPU went into looking through them for cycles, of which there are none.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _scope(settings: Settings) -> str:
