@@ -36,11 +36,11 @@ from tests.e2e.operator_process import Process
 Json = dict[str, Any]
 
 POLICIES = 1_000
-SETTLE = 120.0
-"""Seconds from the first whole reading of all to the measurement: two promises, so that all is judged."""
-STEADY = 180.0
+SETTLE = 90.0
+"""Seconds from the first whole reading of all to the measurement: more than a promise, so that all is judged."""
+STEADY = 150.0
 """Seconds that are measured without an edit."""
-EDITS, EVERY = 120, 1.0
+EDITS, EVERY = 120, 0.7
 """Edits, and seconds between two on an average."""
 SCRAPE_EVERY = 30.0
 """Seconds between two scrapes of /metrics, as Prometheus would."""
