@@ -281,6 +281,109 @@ def test_seizing_what_nobody_holds_takes_no_time():
     play(story())
 
 
+def test_who_retires_it_stops_at_once_and_nobody_else_begins_for_that_long():
+    async def story() -> None:
+        server = Server()
+        retire = Process(server, "retire_7")
+        await retire.kill()
+        await retire.elector.seize(600)
+        late = Process(server, "late_3")
+        await asyncio.sleep(30)
+        began = now()
+        await retire.elector.retire(120)
+        assert server.spec["holderIdentity"] == "retired"
+        assert not retire.acts
+        await asyncio.sleep(118)
+        assert late.acquired is None
+        await asyncio.sleep(5)
+        assert late.acquired is not None
+        assert 120 <= late.acquired - began < 123
+
+    play(story())
+
+
+def test_who_begins_long_after_it_was_retired_need_not_wait():
+    async def story() -> None:
+        server = Server()
+        retire = Process(server, "retire_7")
+        await retire.kill()
+        await retire.elector.seize(600)
+        await retire.elector.retire(120)
+        await asyncio.sleep(3600)
+        began = now()
+        anew = Process(server, "anew_9")
+        await asyncio.sleep(3)
+        assert anew.acquired is not None
+        assert anew.acquired - began < 3
+
+    play(story())
+
+
+@pytest.mark.parametrize("renewed", [None, "2099-01-01T00:00:00.000001Z"])
+def test_a_retired_lease_that_says_nothing_of_its_time_or_comes_from_the_future_is_waited_for_once(renewed: str | None):
+    async def story() -> None:
+        server = Server()
+        server.put(holderIdentity="retired", leaseDurationSeconds=120, renewTime=renewed)
+        anew = Process(server, "anew_9")
+        await asyncio.sleep(118)
+        assert anew.acquired is None
+        await asyncio.sleep(5)
+        assert anew.acquired is not None
+
+    play(story())
+
+
+def test_what_another_has_taken_meanwhile_is_not_retired():
+    async def story() -> None:
+        server = Server()
+        retire = Process(server, "retire_7")
+        await retire.kill()
+        await retire.elector.seize(600)
+        server.put(holderIdentity="other_2")
+        await retire.elector.retire(120)
+        assert server.spec["holderIdentity"] == "other_2"
+
+    play(story())
+
+
+def test_an_attempt_to_seize_it_that_was_cut_short_does_not_count_as_ours_at_the_next_one_and_can_be_given_back():
+    async def story() -> None:
+        server = Server()
+        first = Process(server, "first_1")
+        await asyncio.sleep(4)
+        first.line.error = OSError("cut off")
+        retire = Process(server, "retire_7")
+        await retire.kill()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):  # written, but nobody knows yet that the first one has stopped
+                await retire.elector.seize(120)
+        assert server.spec["holderIdentity"] == "retire_7"
+        assert not retire.acts
+        began = now()
+        await retire.elector.seize(120)
+        assert now() - began >= RENEW_WITHIN
+        await retire.elector.release()
+        assert server.spec["holderIdentity"] == ""
+
+    play(story())
+
+
+def test_a_seizure_that_was_cut_short_is_given_back():
+    async def story() -> None:
+        server = Server()
+        Process(server, "first_1")
+        await asyncio.sleep(4)
+        retire = Process(server, "retire_7")
+        await retire.kill()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await retire.elector.seize(120)
+        await retire.elector.release()
+        assert server.spec["holderIdentity"] == ""
+
+    play(story())
+
+
 def test_a_release_that_meets_a_renewal_under_way_is_tried_again():
     async def story() -> None:
         server = Server()

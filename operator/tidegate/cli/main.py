@@ -7,6 +7,7 @@ import typer
 from tidegate import __version__
 from tidegate.cli.calling import called
 from tidegate.cli.kubectl import commands
+from tidegate.cli.retire import retire
 from tidegate.cli.run import run
 from tidegate.cli.simulate import simulate
 
@@ -37,6 +38,7 @@ def tidegate(
 
 
 app.command(name="run")(run)
+app.command(name="retire")(retire)
 app.command(name="simulate")(simulate)
 for command in (commands.status, commands.explain):
     app.command(rich_help_panel=PEOPLE)(command)

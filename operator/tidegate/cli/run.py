@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from tidegate.controllers.settings import LogFormat, LogLevel, Settings
+from tidegate.cli.settings import read_settings
+from tidegate.controllers.settings import LogFormat, LogLevel
 
 _Namespaces = Annotated[
     list[str] | None,
@@ -90,7 +90,8 @@ def run(
     from tidegate.controllers.logs import set_up
     from tidegate.controllers.operator import OperatorError, operate
 
-    settings = _settings(
+    settings = read_settings(
+        "run",
         namespaces=tuple(namespace or ()),
         lease=lease,
         period=period,
@@ -108,22 +109,3 @@ def run(
     except (AccessError, OperatorError) as error:
         typer.echo(f"tidegate: {error}", err=True)
         raise typer.Exit(1) from None
-
-
-def _settings(**flags: object) -> Settings:
-    """Settings from the flags that were given; wrong ones end the command with a message that names them."""
-    try:
-        return Settings(**{name: value for name, value in flags.items() if value not in (None, ())})  # type: ignore[arg-type]
-    except ValidationError as error:
-        lines = (_sentence(part, flags) for part in error.errors())
-        typer.echo("\n".join(f"tidegate run: {line}" for line in lines), err=True)
-        raise typer.Exit(2) from None
-
-
-def _sentence(part: object, flags: dict[str, object]) -> str:
-    """`--period: Input should be …`, or the variable's name where the value came from the environment."""
-    assert isinstance(part, dict)
-    name = str(part["loc"][0])
-    flag = "--namespace" if name == "namespaces" else f"--{name.replace('_', '-')}"
-    where = flag if flags.get(name) not in (None, ()) else f"TIDEGATE_{name.upper()}"
-    return f"{where}: {str(part['msg']).removeprefix('Value error, ')}"

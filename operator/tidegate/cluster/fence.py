@@ -38,8 +38,11 @@ class Tenure(Protocol):
     async def seize(self, seconds: float) -> None:
         """Be the one that acts, for so many seconds, whoever is now; returns when that one has certainly stopped.
 
-        Raises one of FAILURES.
+        Raises one of FAILURES: it may have become it all the same, so `release` it then.
         """
+
+    async def retire(self, seconds: float) -> None:
+        """Stop for good, and let nobody else begin within so many seconds. Nothing may be under way any more."""
 
 
 class Alone:
@@ -68,6 +71,9 @@ class Alone:
 
     async def seize(self, seconds: float) -> None:
         """There is nobody to seize it from."""
+
+    async def retire(self, seconds: float) -> None:
+        """There is nothing to hold."""
 
 
 class NotLeadingError(ApiException):

@@ -21,6 +21,7 @@ from kubernetes.aio.client import ApiClient
 
 from tidegate.cluster.server import FAILURES, path_of, refusal, request, status_of, words
 from tidegate.cluster.times import micro_time
+from tidegate.cluster.times import seconds as seconds_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ ANSWER_WITHIN = 5.0
 
 RELEASE_WITHIN = 1.0
 """Seconds for giving the Lease back; else it expires."""
+
+
+RETIRED = "retired"
+"""The holder after the last process has stopped for good: nobody acts, and who finds that stands by for a while."""
 
 
 class LeaseLostError(Exception):
@@ -79,6 +84,11 @@ class Record:
     def duration(self) -> float:
         """Seconds for which it is its holder's after a change of the record."""
         return float(self.spec.get("leaseDurationSeconds") or DURATION)
+
+    @property
+    def renewed(self) -> float:
+        """When, by its holder's clock: seconds since the epoch; infinite where it does not say."""
+        return seconds_of(self.spec["renewTime"]) if self.spec.get("renewTime") else inf
 
     @property
     def version(self) -> str:
@@ -154,6 +164,7 @@ class Elector:
         """The right that is missing, in words."""
         self._mine: Record | None = None  # as we wrote it last, where that was answered
         self._until = -inf  # when it stops being ours
+        self._seized = False  # or tried to
         self._doubted = False  # somebody else has written it, and we have not looked yet
         self._seen = ""  # the version that was seen last
         self._holder = ""  # as told last
@@ -193,7 +204,7 @@ class Elector:
         self._until = -inf
         if self._kept:
             logger.warning("the Lease is not given back, as a write is still under way: it has to expire")
-        if not self.leads or self._kept:
+        if self._kept or not (self.leads or self._seized):
             return
         try:
             async with asyncio.timeout(RELEASE_WITHIN):
@@ -204,13 +215,21 @@ class Elector:
 
     async def seize(self, seconds: float) -> None:
         """See fence.Tenure. Nobody renews it: this process acts until a third of DURATION before the others may."""
+        self._seized = True
         while True:
             record, sent = await self._store.read(), self._clock()
             if await self._store.write(record, self._claim(record, seconds)):
                 break
-        if record and record.holder:
+        if record and record.holder and not self.leads:  # ours by an earlier attempt is as good as another's
             await asyncio.sleep(RENEW_WITHIN)
         self._until, self.leads = sent + seconds - (DURATION - RENEW_WITHIN), True
+
+    async def retire(self, seconds: float) -> None:
+        """See fence.Tenure. Raises one of FAILURES."""
+        self._until = -inf
+        while (record := await self._store.read()) and record.holder == self.identity:
+            if await self._store.write(record, {**self._claim(record, seconds), "holderIdentity": RETIRED}):
+                break
 
     # one turn
 
@@ -240,12 +259,18 @@ class Elector:
         version = record.version if record else ""
         if record and version != self._seen:
             if self._is_theirs(record):
-                self._theirs_until = self._clock() + record.duration
+                self._theirs_until = self._clock() + self._theirs_for(record)
                 self._notice(record)
             else:
                 self._theirs_until = -inf
         self._seen = version
         return record
+
+    def _theirs_for(self, record: Record) -> float:
+        """Seconds. Of one that is retired nobody acts, so its own word for when that began is good enough."""
+        if record.holder != RETIRED:
+            return record.duration
+        return min(record.duration, max(0.0, record.renewed + record.duration - self._wall()))
 
     def _is_theirs(self, record: Record) -> bool:
         return record.holder not in ("", self.identity)
@@ -302,7 +327,8 @@ class Elector:
 
     def _notice(self, record: Record) -> None:
         if self._holder != record.holder:
-            logger.info("standing by: %s leads", record.holder)
+            who = "nobody for a while, it was retired" if record.holder == RETIRED else f"{record.holder} leads"
+            logger.info("standing by: %s", who)
         self._holder = record.holder
 
     def _complain(self, error: BaseException) -> None:

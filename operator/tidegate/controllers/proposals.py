@@ -124,10 +124,11 @@ class Proposals:
     def executing(self, services: Services, policy: LagPolicy) -> PartitionProposal | None:
         """The increase for this policy that is under way, while nothing else may scale its target."""
         mine = (p for p in services.world.proposals.of_policy(name_of(policy)) if owned_by(p, policy))
-        held = (p for p in mine if self._holds(p) and (is_under_way(p) or p.metadata.uid in self._executing))
+        held = (p for p in mine if self.holds(p) and (is_under_way(p) or p.metadata.uid in self._executing))
         return next(held, None)
 
-    def _holds(self, proposal: PartitionProposal) -> bool:
+    def holds(self, proposal: PartitionProposal) -> bool:
+        """Whether its target may not be scaled by anything else, once it has begun."""
         return proposal.metadata.uid not in self._released
 
     def release(self, proposal: PartitionProposal) -> None:
@@ -226,17 +227,18 @@ class Proposals:
         begun = is_under_way(proposal)  # of several that were begun, one after the other is finished
         return any(p.metadata.uid in self._executing or (not begun and is_under_way(p)) for p in others)
 
-    def sweep(self, services: Services, keys: Collection[ConnectionKey]) -> None:
+    def sweep(self, services: Services, keys: Collection[ConnectionKey], *, tended: bool = True) -> None:
         """Finish increases whose policy is gone or on its way out: nobody tends it, and the target has to come back.
 
-        `keys` are the connections that are read.
+        `keys` are the connections that are read. Where no policy is `tended`, that is all of them.
         """
         for key in self._clients.keys() - keys:
             self._clients.pop(key).end()
         for proposal in services.world.proposals.under_way():
             policy = services.world.policy(Name(proposal.metadata.namespace, proposal.spec.policy))
             policy = policy if policy and owned_by(proposal, policy) else None
-            if policy is None or policy.metadata.deletion_timestamp or connection_key(policy) not in keys:
+            leaves = policy is None or policy.metadata.deletion_timestamp or connection_key(policy) not in keys
+            if leaves or not tended:
                 work = self._execute(services, _way_to(services, keys, proposal, policy), proposal, policy)
                 self._errands.begin(services, policy, proposal.metadata.uid, work)
 

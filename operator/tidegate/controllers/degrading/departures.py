@@ -1,17 +1,19 @@
-"""Policies that are deleted while features are off: these come back first, but nobody waits for that for ever."""
+"""Features come back before their policy goes, or Tidegate itself does."""
 
 import logging
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from tidegate.api import LagPolicy, Reason
 from tidegate.cluster.events import About, Event, EventType
-from tidegate.cluster.recording import ContendedError, let_go
+from tidegate.cluster.recording import ContendedError, is_held, let_go
 from tidegate.cluster.server import FAILURES, words
 from tidegate.controllers.charge import Charge, in_care
 from tidegate.controllers.degrading.looking import LOST, look
 from tidegate.controllers.degrading.stepping import Cause, switch
 from tidegate.controllers.errands import Errands
 from tidegate.controllers.services import Services
-from tidegate.controllers.world import name_of
+from tidegate.controllers.world import World, name_of
 from tidegate.engine.observation import Objection
 
 logger = logging.getLogger(__name__)
@@ -22,20 +24,42 @@ PATIENCE = 60.0
 AGAIN_AFTER = 5.0
 """Seconds between attempts."""
 
-CAUSE = Cause(Reason.LADDER_CHANGED, "level 0: the policy was deleted, and every feature comes back first")
+
+class Occasion(NamedTuple):
+    """Why features come back, and whose. A policy is let go without that after `patience` seconds of failing."""
+
+    whose: Callable[[World], Iterable[LagPolicy]]
+    said: str
+    patience: float
+
+    @property
+    def cause(self) -> Cause:
+        """As the history has it."""
+        return Cause(Reason.LADDER_CHANGED, f"level 0: {self.said}, and every feature comes back first")
+
+
+DELETED = Occasion(World.leaving, "the policy was deleted", PATIENCE)
+
+
+def held(world: World) -> list[LagPolicy]:
+    """All policies that have switched flags."""
+    return [policy for policy in world.policies() if is_held(policy)]
 
 
 class Departures:
-    """The deleted policies that the finalizer keeps. `charges` are this process's, by uid."""
+    """The policies whose features come back. `charges` are this process's, by uid."""
 
-    def __init__(self, charges: dict[str, Charge]) -> None:
+    def __init__(self, charges: dict[str, Charge], occasion: Occasion = DELETED) -> None:
         self._charges = charges
+        self._occasion = occasion
+        self.problems: dict[str, Objection] = {}
+        """What keeps flags from being restored, by the policy's uid."""
         self._errands = Errands("flags")
         self._failing: dict[str, float] = {}  # since when, by uid
 
     def sweep(self, services: Services) -> None:
         """Begin to restore the flags of each, unless that is being done."""
-        for policy in services.world.leaving():
+        for policy in self._occasion.whose(services.world):
             if services.may_act():
                 self._errands.begin(services, policy, policy.metadata.uid, self._see_off(services, policy))
 
@@ -43,6 +67,7 @@ class Departures:
         """The policy is gone."""
         self._errands.forget(uid)
         self._failing.pop(uid, None)
+        self.problems.pop(uid, None)
 
     async def idle(self) -> None:
         """Wait until all that was begun is over."""
@@ -61,6 +86,7 @@ class Departures:
         try:
             problem = await self._restore(services, charge, policy)
             if problem:
+                self.problems[uid] = problem
                 await self._wait_or_let_go(services, charge, policy, problem)
         finally:
             charge.busy = False
@@ -75,14 +101,16 @@ class Departures:
             return await self._let_go(services, policy)
         if isinstance(found.found, Objection):
             return found.found
-        left = await switch(services, charge, found, 0, CAUSE)
+        left = await switch(services, charge, found, 0, self._occasion.cause)
         return left.problem if left and left.status.flags else None
 
     async def _wait_or_let_go(self, services: Services, charge: Charge, policy: LagPolicy, problem: Objection) -> None:
         """Flags that are gone come back with others; else it is tried for a while."""
         since = self._failing.setdefault(policy.metadata.uid, services.clock())
-        if problem.reason is not Reason.FLAGS_NOT_FOUND and services.clock() - since < PATIENCE:
-            logger.warning("%s is deleted, its flags are not restored yet: %s", name_of(policy), problem.message)
+        patience = self._occasion.patience
+        if problem.reason is not Reason.FLAGS_NOT_FOUND and services.clock() - since < patience:
+            said = self._occasion.said
+            logger.warning("%s: %s, its flags are not restored yet: %s", name_of(policy), said, problem.message)
             return
         recorded = charge.status.degradation.flags if charge.status.degradation else ()
         left = ", ".join(
@@ -91,10 +119,9 @@ class Departures:
         self._tell(services, policy, Objection(problem.reason, f"{problem.message}; {left}"))
         await self._let_go(services, policy)
 
-    @staticmethod
-    def _tell(services: Services, policy: LagPolicy, problem: Objection) -> None:
+    def _tell(self, services: Services, policy: LagPolicy, problem: Objection) -> None:
         """Somebody has to know what stays off."""
-        said = f"the policy is deleted without its flags restored: {problem.message}"
+        said = f"{self._occasion.said} and its flags are not restored: {problem.message}"
         logger.warning("%s: %s", name_of(policy), said)
         event = Event(About.resource(policy), EventType.WARNING, problem.reason, said, "departure", action="Restore")
         services.recorder.tell(event)

@@ -68,16 +68,19 @@ async def execute(
     proposal: PartitionProposal,
     policy: LagPolicy | None,
     others: Mapping[str, OffsetReset],
+    *,
+    stop: str = "",
 ) -> PartitionProposalStatus:
     """Carry out an approved proposal from its last persisted step to the end; its final status, which is written.
 
     `policy` is None where it is gone: then only what was begun is brought to an end. `others` has what the consumers of
-    groups with a policy do without a commit. Scaling is released before the end, as members may take minutes to own the
+    groups with a policy do without a commit. `stop` is why it should not go on: then a topic that has not grown stays
+    as it is, and only what has is finished. Scaling is released before the end, as members may take minutes to own the
     new partitions. May be cancelled at any moment, also by the death of the process: called
     again with the proposal as it is then, it goes on. The status comes back as it is where another process has begun
     it, or where the topic is not what was approved any more.
     """
-    return await _Run(services, client, proposal, policy, others).to_the_end()
+    return await _Run(services, client, proposal, policy, others, stop).to_the_end()
 
 
 def plan_of(proposal: PartitionProposal, policy: LagPolicy | None, others: Mapping[str, OffsetReset]) -> Plan:
@@ -107,6 +110,7 @@ class _Run:
     proposal: PartitionProposal
     policy: LagPolicy | None
     others: Mapping[str, OffsetReset]
+    stop: str
     plan: Plan = field(init=False)
     tried: Tried = field(init=False)
     groups: frozenset[str] | None = None
@@ -173,6 +177,8 @@ class _Run:
 
     def _stop(self) -> str:
         """Why it should not go on; "" where it should."""
+        if self.stop:
+            return self.stop
         meta = self.proposal.metadata
         policy = self.policy and self.services.world.policy(name_of(self.policy))
         same = policy and self.policy and policy.metadata.uid == self.policy.metadata.uid
