@@ -23,6 +23,7 @@ import yaml
 from kafka.errors import KafkaError
 from rich.console import Console
 
+from demo.monitoring import PANELS, Prometheus, asked, draw_panels, grid
 from demo.shop import summary as accounts
 from demo.shop.broker import Broker
 from demo.shop.cluster import Cluster
@@ -35,15 +36,15 @@ from demo.shop.producer import Orders
 from demo.shop.recorder import Recorder, Waiting, since
 from demo.shop.trace import Trace, load
 from demo.shop.view import view
-from demo.stack import Stack, StackError
+from demo.stack import Stack, StackError, binaries
 from demo.stack.binaries import BuildError
-from demo.stack.ports import Ports
+from tidegate.simulate.prometheus import PrometheusError
 
 CHECKOUT = Path(__file__).parents[2]
 RESULTS = CHECKOUT / "build" / "demo"
 SIGHTINGS = RESULTS / "sightings.jsonl"
 MANIFESTS = Path(__file__).parent / "manifests"
-TOPIC, PARTITIONS, GROUP, NAMESPACE = "points.deduct", 4, "points-service", "shop"
+TOPIC, PARTITIONS, GROUP, NAMESPACE, SYSTEM = "points.deduct", 4, "points-service", "shop", "tidegate-system"
 DEPLOYMENT, POLICY, FLAGS = "points-consumer", "points", "points-flags"
 SERVICES = (GROUP, "storefront")
 """Those that obey the flags, as they call themselves where they note what they see."""
@@ -108,6 +109,8 @@ def demo(console: Console) -> accounts.Summary:
     def progress(line: str) -> None:
         console.print(f"{time.monotonic() - began:3.0f} s  {line}", markup=False, highlight=False, soft_wrap=True)
 
+    for build in (binaries.helm, binaries.prometheus):
+        build(progress)
     with ExitStack() as closing:
         progress("Starting Kubernetes and Kafka…")
         stack = closing.enter_context(Stack.start(progress=progress))
@@ -119,10 +122,10 @@ def demo(console: Console) -> accounts.Summary:
         closing.callback(broker.close)
         broker.create_topic(PARTITIONS)
         broker.look()  # a Kafka in use has loaded its group coordinators
-        progress("Installing Tidegate's resources, the points service and its LagPolicy…")
-        ports = Ports()
-        closing.callback(ports.close)
-        install(stack, ports.take())
+        progress("Installing Tidegate by Helm, a Prometheus beside it, the points service and its LagPolicy…")
+        install_tidegate(stack)
+        prometheus = closing.enter_context(Prometheus(stack, RESULTS / "prometheus", SYSTEM, progress=progress))
+        install_shop(stack)
         cluster = Cluster(stack.kubeconfig, NAMESPACE, DEPLOYMENT, POLICY, FLAGS)
         closing.callback(cluster.close)
         wait_for_a_reading(stack, cluster)
@@ -137,24 +140,38 @@ def demo(console: Console) -> accounts.Summary:
         progress("Comparing the ledger with what was produced…")
         found = account(run, ledger)
         _keep_policy(cluster)
+        progress("Asking Prometheus what the dashboard asks…")
+        try:
+            draw_dashboard(prometheus, run)
+        except PrometheusError as error:
+            progress(f"There is no picture of the dashboard: {error}")
         return found
 
 
-def install(stack: Stack, ofrep: int) -> None:
-    """CRDs, operator, shop and policy, as a user would with kubectl; flags are served on the port `ofrep`."""
+def install_tidegate(stack: Stack) -> None:
+    """By its chart, as a user would; done when both replicas are ready."""
+    chart, values = CHECKOUT / "charts" / "tidegate", MANIFESTS / "values.yaml"
+    waiting = ("--wait", "--timeout", "3m")
+    stack.helm("install", "tidegate", chart, "-n", SYSTEM, "--create-namespace", "-f", values, *waiting)
+
+
+def install_shop(stack: Stack) -> None:
+    """The services, their policy and the people, as a user would with kubectl."""
     assert stack.kafka
     values = {
         "KAFKA_BOOTSTRAP": stack.kafka.bootstrap,
         "LEDGER": str(RESULTS / "ledger.sqlite"),
         "SIGHTINGS": str(SIGHTINGS),
-        "OFREP_PORT": str(ofrep),
+        "OFREP_URL": f"http://{address_of_a_replica(stack)}:8016",
     }
-    deploy = CHECKOUT / "deploy"
-    stack.apply(CHECKOUT / "crds", MANIFESTS / "namespaces.yaml", deploy / "rbac.yaml")
-    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    stack.apply(deploy / "approval.yaml")
-    for name in ("operator", "people", "flags", "consumer", "storefront", "policy"):
+    for name in ("namespaces", "people", "flags", "consumer", "storefront", "policy"):
         stack.apply(Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values))
+
+
+def address_of_a_replica(stack: Stack) -> str:
+    """A pod of Tidegate: all of them serve flags. In a cluster with kube-proxy one names the Service tidegate-ofrep."""
+    first = "jsonpath={.items[0].status.podIP}"
+    return stack.kubectl("get", "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator", "-o", first)
 
 
 def wait_for_a_reading(stack: Stack, cluster: Cluster, seconds: float = 60) -> None:
@@ -163,7 +180,8 @@ def wait_for_a_reading(stack: Stack, cluster: Cluster, seconds: float = 60) -> N
     while not (cluster.ready and cluster.observing and cluster.documents):
         if time.monotonic() > deadline:
             what = "consumer was ready" if not cluster.ready else "whole reading of Tidegate came"
-            told = stack.kubectl("logs", "-n", "tidegate-system", "deployment/tidegate", "--tail=15", check=False)
+            of_all = ("-l", "app.kubernetes.io/component=operator", "--prefix", "--tail=15")
+            told = stack.kubectl("logs", "-n", SYSTEM, *of_all, check=False)
             raise DemoError(f"no {what} within {seconds:.0f} s; the operator's last lines:\n{told}")
         time.sleep(0.2)
 
@@ -231,6 +249,12 @@ def account(run: Run, ledger: Ledger) -> accounts.Summary:
     moved = [accounts.Scale(scale.at - run.start, scale.replicas) for scale in scales]
     draw(RESULTS / "demo.png", course, moved, found)
     return found
+
+
+def draw_dashboard(prometheus: Prometheus, run: Run) -> None:
+    """dashboard.png: the chart's dashboard as it was in the play."""
+    moments = grid(run.start, run.end)
+    draw_panels(RESULTS / "dashboard.png", asked(prometheus.asked, PANELS, moments, "20s"), moments, run.start)
 
 
 def tell(console: Console, found: accounts.Summary) -> int:
