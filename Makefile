@@ -33,7 +33,7 @@ lock:  ## Write requirements/ anew from pyproject.toml: dev.txt for checkouts; r
 	$(LOCK) requirements/checkov.in --python-version 3.11 --output-file requirements/checkov.txt
 
 .PHONY: demo
-demo: setup  ## The main job on real parts: a crowd outgrows the partitions, features make way until more are approved, nothing is lost (about 6 min; the first run builds Kubernetes, ≈ 10 min more)
+demo: setup  ## The main job on real parts: a crowd outgrows the partitions, features make way until more are approved, nothing is lost (about 6 min; the first run builds Kubernetes, Helm and Prometheus, ≈ 15 min more)
 	@$(BIN)/python -m demo
 
 .PHONY: test

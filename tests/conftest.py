@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +13,17 @@ from demo.stack.cache import tell
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build missing servers before the first test: visibly, and outside the tests' own time limits."""
-    if (
-        any("stack" in getattr(item, "fixturenames", ()) for item in session.items)
-        and not session.config.option.collectonly
-    ):
-        capture = session.config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled():
+    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if used.isdisjoint({"stack", "prometheus_programs"}) or session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        if "stack" in used:
             binaries.kubernetes(tell)
             binaries.kafka(tell)
             binaries.helm(tell)
+        if "prometheus_programs" in used:
+            binaries.prometheus(tell)
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +31,12 @@ def stack() -> Iterator[Stack]:
     """Kubernetes, Kafka (one broker) and pods; the user's own where KUBECONFIG and KAFKA_BOOTSTRAP are both set."""
     with Stack.start(external=True) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs() -> Path:
+    """The folder with prometheus and promtool."""
+    return binaries.prometheus(tell)
 
 
 @pytest.fixture

@@ -118,8 +118,8 @@ def _lines(axes: Axes, panel: Panel, lines: Sequence[Line], at: Sequence[float])
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.8)
     axes.set_xlim(at[0], at[-1])
-    axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(FuncFormatter(_FORMATS.get(panel.unit, lambda value, _: f"{value:,.4g}")))
+    axes.set_ylim(0, axes.dataLim.y1 * 1.3 if lines and axes.dataLim.y1 > 0 else 1)  # room for the legend
+    axes.yaxis.set_major_formatter(FuncFormatter(_FORMATS.get(panel.unit, lambda value, _: f"{value:,.6g}")))
     if not lines:
         axes.text(0.5, 0.5, "no series", ha="center", va="center", color=GREY, transform=axes.transAxes)
     elif len(lines) <= 2 * NAMES:
@@ -127,8 +127,8 @@ def _lines(axes: Axes, panel: Panel, lines: Sequence[Line], at: Sequence[float])
 
 
 _FORMATS = {
-    "s": lambda value, _: f"{value:,.4g} s",
-    "cps": lambda value, _: f"{value:,.4g}/s",
+    "s": lambda value, _: f"{value:,.6g} s",
+    "cps": lambda value, _: f"{value:,.6g}/s",
     "ops": lambda value, _: f"{value:,.3g}/s",
     "bytes": lambda value, _: f"{value / 2**20:,.0f} MiB",
 }

@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from demo.stack import Stack, StackError
+from demo.stack import StackError
 from demo.stack.binaries import prometheus
 from demo.stack.cache import Progress, tell
 from demo.stack.ports import Ports
 from demo.stack.processes import MARK
+from demo.stack.release import Release
 from tidegate.simulate.prometheus import Prometheus as Asked
 from tidegate.simulate.prometheus import PrometheusError
 
@@ -26,13 +27,12 @@ FOUND = "__meta_kubernetes_pod_"
 class Prometheus:
     """One process, ended by `close`, by the `with` block, or with the stack. `folder` has its data, config and log."""
 
-    def __init__(
-        self, stack: Stack, folder: Path, namespace: str, *, every: str = "2s", progress: Progress = tell
-    ) -> None:
+    def __init__(self, release: Release, folder: Path, *, every: str = "2s", progress: Progress = tell) -> None:
         binary = prometheus(progress) / "prometheus"
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "prometheus.yaml"
-        config.write_text(yaml.safe_dump(configuration(stack.kubeconfig, namespace, every), sort_keys=False))
+        found = configuration(release.stack.kubeconfig, release.namespace, every)
+        config.write_text(yaml.safe_dump(found, sort_keys=False))
         self._ports, self._log = Ports(), folder / "prometheus.log"
         address = f"127.0.0.1:{self._ports.take()}"
         self.url = f"http://{address}"
@@ -45,7 +45,7 @@ class Prometheus:
                     f"--storage.tsdb.path={folder / 'data'}",
                     f"--web.listen-address={address}",
                 ],
-                env={**os.environ, MARK: str(stack.folder)},  # so that it ends with the stack, whatever happens
+                env={**os.environ, MARK: str(release.stack.folder)},  # so that it ends with the stack, whatever happens
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -38,13 +38,14 @@ from demo.shop.trace import Trace, load
 from demo.shop.view import view
 from demo.stack import Stack, StackError, binaries
 from demo.stack.binaries import BuildError
+from demo.stack.release import Release
 from tidegate.simulate.prometheus import PrometheusError
 
 CHECKOUT = Path(__file__).parents[2]
 RESULTS = CHECKOUT / "build" / "demo"
 SIGHTINGS = RESULTS / "sightings.jsonl"
 MANIFESTS = Path(__file__).parent / "manifests"
-TOPIC, PARTITIONS, GROUP, NAMESPACE, SYSTEM = "points.deduct", 4, "points-service", "shop", "tidegate-system"
+TOPIC, PARTITIONS, GROUP, NAMESPACE = "points.deduct", 4, "points-service", "shop"
 DEPLOYMENT, POLICY, FLAGS = "points-consumer", "points", "points-flags"
 SERVICES = (GROUP, "storefront")
 """Those that obey the flags, as they call themselves where they note what they see."""
@@ -123,12 +124,12 @@ def demo(console: Console) -> accounts.Summary:
         broker.create_topic(PARTITIONS)
         broker.look()  # a Kafka in use has loaded its group coordinators
         progress("Installing Tidegate by Helm, a Prometheus beside it, the points service and its LagPolicy…")
-        install_tidegate(stack)
-        prometheus = closing.enter_context(Prometheus(stack, RESULTS / "prometheus", SYSTEM, progress=progress))
-        install_shop(stack)
+        release = install_tidegate(stack)
+        prometheus = closing.enter_context(Prometheus(release, RESULTS / "prometheus", progress=progress))
+        install_shop(stack, release)
         cluster = Cluster(stack.kubeconfig, NAMESPACE, DEPLOYMENT, POLICY, FLAGS)
         closing.callback(cluster.close)
-        wait_for_a_reading(stack, cluster)
+        wait_for_a_reading(release, cluster)
         orders = Orders(stack.kafka.bootstrap, TOPIC, refresh=REFRESH)
         recorder = Recorder(broker, cluster, Waiting(orders, ledger), SERVICE_RATE)
         people = People(
@@ -148,40 +149,36 @@ def demo(console: Console) -> accounts.Summary:
         return found
 
 
-def install_tidegate(stack: Stack) -> None:
+def install_tidegate(stack: Stack) -> Release:
     """By its chart, as a user would; done when both replicas are ready."""
-    chart, values = CHECKOUT / "charts" / "tidegate", MANIFESTS / "values.yaml"
-    waiting = ("--wait", "--timeout", "3m")
-    stack.helm("install", "tidegate", chart, "-n", SYSTEM, "--create-namespace", "-f", values, *waiting)
+    release = Release(stack)
+    release.install(yaml.safe_load((MANIFESTS / "values.yaml").read_text()))
+    return release
 
 
-def install_shop(stack: Stack) -> None:
-    """The services, their policy and the people, as a user would with kubectl."""
+def install_shop(stack: Stack, release: Release) -> None:
+    """The services, their policy and the people, as a user would with kubectl.
+
+    The storefront asks one of the replicas for its flags. In a cluster with Services it would ask tidegate-ofrep.
+    """
     assert stack.kafka
     values = {
         "KAFKA_BOOTSTRAP": stack.kafka.bootstrap,
         "LEDGER": str(RESULTS / "ledger.sqlite"),
         "SIGHTINGS": str(SIGHTINGS),
-        "OFREP_URL": f"http://{address_of_a_replica(stack)}:8016",
+        "OFREP_URL": f"http://{release.replicas[0].ip}:8016",
     }
     for name in ("namespaces", "people", "flags", "consumer", "storefront", "policy"):
         stack.apply(Template((MANIFESTS / f"{name}.yaml").read_text()).substitute(values))
 
 
-def address_of_a_replica(stack: Stack) -> str:
-    """A pod of Tidegate: all of them serve flags. In a cluster with kube-proxy one names the Service tidegate-ofrep."""
-    first = "jsonpath={.items[0].status.podIP}"
-    return stack.kubectl("get", "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator", "-o", first)
-
-
-def wait_for_a_reading(stack: Stack, cluster: Cluster, seconds: float = 60) -> None:
+def wait_for_a_reading(release: Release, cluster: Cluster, seconds: float = 60) -> None:
     """Wait for the first consumer and the first reading; DemoError with the words of the operator if they stay away."""
     deadline = time.monotonic() + seconds
     while not (cluster.ready and cluster.observing and cluster.documents):
         if time.monotonic() > deadline:
             what = "consumer was ready" if not cluster.ready else "whole reading of Tidegate came"
-            of_all = ("-l", "app.kubernetes.io/component=operator", "--prefix", "--tail=15")
-            told = stack.kubectl("logs", "-n", SYSTEM, *of_all, check=False)
+            told = release.kubectl("logs", "-l", "app.kubernetes.io/component=operator", "--prefix", "--tail=15")
             raise DemoError(f"no {what} within {seconds:.0f} s; the operator's last lines:\n{told}")
         time.sleep(0.2)
 

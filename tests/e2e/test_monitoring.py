@@ -16,9 +16,7 @@ import pytest
 
 from demo.monitoring import PANELS, Panel, Prometheus
 from demo.monitoring.panels import Query
-from demo.stack import Stack
-from demo.stack.binaries import prometheus
-from demo.stack.cache import tell
+from demo.stack.release import Release
 from tests.e2e.ladder import DOCUMENT, LEVELS
 from tests.e2e.operator_process import Operator
 from tests.e2e.scene import FLAGS, NAME, Scene
@@ -27,7 +25,7 @@ from tidegate.api.duration import parse_duration
 
 pytestmark = pytest.mark.timeout(900)  # the first test plays the scene
 
-SYSTEM, NAMESPACE, LOST = "tidegate-system", "monitored", "lost"
+NAMESPACE, LOST = "monitored", "lost"
 ELSEWHERE = {
     "Proposals by state": "a proposal takes a need above the partitions for a minute: `make demo` has one",
 }
@@ -35,10 +33,11 @@ ELSEWHERE = {
 
 
 class Monitored(NamedTuple):
-    """The scene, the Prometheus beside it, and when it began (seconds since the epoch)."""
+    """The scene, the Prometheus beside it, what it scrapes, and when it began (seconds since the epoch)."""
 
     scene: Scene
     prometheus: Prometheus
+    release: Release
     began: float
 
     def values(self, query: str) -> dict[str, float]:
@@ -60,20 +59,20 @@ class Monitored(NamedTuple):
 
 @pytest.fixture(scope="module")
 def monitored(
-    installed: Stack, shared_operator: Operator, tmp_path_factory: pytest.TempPathFactory
+    shared_operator: Operator, prometheus_programs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Monitored]:
-    if not shared_operator.running:
-        shared_operator.start()
+    shared_operator.start()
+    release, installed = shared_operator.release, shared_operator.release.stack
     namespace = NAMESPACE
     installed.kubectl("create", "namespace", namespace)
     installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
     folder, began = tmp_path_factory.mktemp("prometheus"), time.time()
     with (
-        Prometheus(installed, folder, SYSTEM, every="5s") as prometheus,
+        Prometheus(release, folder, every="5s") as prometheus,
         Scene(installed, namespace, namespace) as scene,
     ):
         play(scene)
-        yield Monitored(scene, prometheus, began)
+        yield Monitored(scene, prometheus, release, began)
     installed.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
@@ -98,16 +97,13 @@ def play(scene: Scene) -> None:
     eventually(lambda: scene.lag() == 0, seconds=60)
 
 
-def pods(stack: Stack) -> list[str]:
+def pods(monitored: Monitored) -> set[str]:
     """Where the replicas serve /metrics, as HOST:PORT."""
-    found = json.loads(
-        stack.kubectl("get", "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator", "-o", "json")
-    )
-    return [f"{pod['status']['podIP']}:8080" for pod in found["items"] if pod["status"].get("podIP")]
+    return {f"{replica.ip}:8080" for replica in monitored.release.replicas}
 
 
 def test_every_replica_is_scraped_and_one_acts(monitored: Monitored):
-    eventually(lambda: set(monitored.values("up")) == set(pods(monitored.scene.stack)), seconds=60)
+    eventually(lambda: set(monitored.values("up")) == pods(monitored), seconds=60)
     eventually(lambda: sorted(monitored.values("tidegate_leader").values()) == [0, 1], seconds=60)
     eventually(lambda: set(monitored.values("up").values()) == {1}, seconds=60)
     eventually(lambda: len(monitored.values("tidegate_policy_info")) == 1, seconds=60)  # of the one that acts
@@ -115,12 +111,12 @@ def test_every_replica_is_scraped_and_one_acts(monitored: Monitored):
     eventually(lambda: len(monitored.values(both_read)) == 2, seconds=60)
 
 
-def test_promtool_has_nothing_against_the_names(monitored: Monitored, tmp_path: Path):
-    for pod in pods(monitored.scene.stack):
+def test_promtool_has_nothing_against_the_names(monitored: Monitored, prometheus_programs: Path):
+    for pod in pods(monitored):
         with urlopen(f"http://{pod}/metrics", timeout=10) as answer:
             text = answer.read()
         done = subprocess.run(
-            [prometheus(tell) / "promtool", "check", "metrics"], input=text, capture_output=True, timeout=60
+            [prometheus_programs / "promtool", "check", "metrics"], input=text, capture_output=True, timeout=60
         )
         assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from demo.stack.binaries import prometheus
-from demo.stack.cache import tell
-
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "charts/tidegate/files/alerts.yaml"
 ALERTS = {rule["alert"]: rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]}
@@ -66,15 +63,15 @@ STORIES = (
     Story(
         "late for two minutes, and no more",
         "TidegatePromiseBroken",
-        {LATE: "_x9 1x10 stale"},
+        {LATE: "_x10 1x10 stale"},
         firing=(12, 20),
         silent=(5, 10, 11, 23, 24),
     ),
-    Story("late for a moment", "TidegatePromiseBroken", {LATE: "_x9 1x1 stale"}, (), (10, 11, 12, 13)),
+    Story("late for a moment", "TidegatePromiseBroken", {LATE: "_x10 1x1 stale"}, (), (10, 11, 12, 13)),
     Story(
         "another replica takes over while records are late",
         "TidegatePromiseBroken",
-        {LATE: "_x9 1x10 stale", condition("AtRisk", "True", "PromiseBroken", OTHER): "_x22 1x10"},
+        {LATE: "_x10 1x10 stale", condition("AtRisk", "True", "PromiseBroken", OTHER): "_x23 1x10"},
         firing=(13, 20, 21, 22, 23, 24, 30),
         silent=(11,),
     ),
@@ -88,7 +85,7 @@ STORIES = (
     Story(
         "retention comes near",
         "TidegateDataAtRisk",
-        {condition("AtRisk", "True", "RetentionNear"): "_x9 1x10 stale"},
+        {condition("AtRisk", "True", "RetentionNear"): "_x10 1x10 stale"},
         firing=(11, 20),
         silent=(9, 10, 24),
     ),
@@ -102,7 +99,7 @@ STORIES = (
     Story(
         "the broker is away",
         "TidegateReadingStale",
-        {OBSERVED: None, condition("Observing", "False", "ConnectionFailed"): "_x4 1x30 stale"},
+        {OBSERVED: None, condition("Observing", "False", "ConnectionFailed"): "_x5 1x30 stale"},
         firing=(10, 35),
         silent=(5, 9, 40),
     ),
@@ -151,7 +148,7 @@ STORIES = (
         "TidegateDegradedTooLong",
         {
             condition("Degraded", "True", "ScalingExhausted"): "1x59 stale",
-            condition("Degraded", "True", "DegradedTooLong"): "_x59 1x30",
+            condition("Degraded", "True", "DegradedTooLong"): "_x60 1x30",
         },
         firing=(61, 80),
         silent=(30, 59, 60),
@@ -227,34 +224,39 @@ def expected(story: Story) -> dict[str, Any]:
     return {"exp_labels": labels, "exp_annotations": {name: filled(text) for name, text in rule["annotations"].items()}}
 
 
-def promtool(*arguments: str | Path) -> str:
-    done = subprocess.run([prometheus(tell) / "promtool", *arguments], capture_output=True, text=True, timeout=120)
+def promtool(programs: Path, *arguments: str | Path) -> None:
+    done = subprocess.run([programs / "promtool", *arguments], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
-def run(folder: Path, series: dict[str, str | None], tests: list[dict[str, Any]]) -> None:
+def run(programs: Path, folder: Path, series: dict[str, str | None], tests: list[dict[str, Any]]) -> None:
     """Have promtool play the series, a sample each minute, against the chart's rules."""
     lines = [{"series": name, "values": values} for name, values in (WELL | series).items() if values is not None]
     test = {"interval": "1m", "input_series": lines, "alert_rule_test": tests}
     file = folder / "test.yaml"
     file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
-    promtool("test", "rules", file)
+    promtool(programs, "test", "rules", file)
 
 
-def test_the_rules_are_as_prometheus_wants_them():
-    promtool("check", "rules", "--lint=all", "--lint-fatal", RULES)
+def test_the_rules_are_as_prometheus_wants_them(prometheus_programs: Path):
+    promtool(prometheus_programs, "check", "rules", "--lint=all", "--lint-fatal", RULES)
 
 
-def test_nothing_fires_while_all_is_well(tmp_path: Path):
+def test_nothing_fires_while_all_is_well(prometheus_programs: Path, tmp_path: Path):
     moments = ("10m", "1h", "24h", "25h")
-    run(tmp_path, {}, [{"eval_time": at, "alertname": name, "exp_alerts": []} for name in ALERTS for at in moments])
+    run(
+        prometheus_programs,
+        tmp_path,
+        {},
+        [{"eval_time": at, "alertname": name, "exp_alerts": []} for name in ALERTS for at in moments],
+    )
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: f"{story.alert}: {story.title}")
-def test_an_alert_fires_when_it_should(story: Story, tmp_path: Path):
+def test_an_alert_fires_when_it_should(story: Story, prometheus_programs: Path, tmp_path: Path):
     alerts = {at: [expected(story)] for at in story.firing} | {at: [] for at in story.silent}
     run(
+        prometheus_programs,
         tmp_path,
         story.series,
         [
