@@ -12,7 +12,7 @@ import pytest
 from kubernetes.aio.client import ApiClient
 
 from demo.stack import Stack
-from tests.stack.cluster import Space, configuration
+from tests.stack.cluster import Space, client_of, configuration
 from tests.stack.front import Front, behind
 from tidegate.cluster.fence import FencedClient, NotLeadingError
 from tidegate.cluster.lease import Elector, LeaseLostError, LeaseName, LeaseObject
@@ -160,6 +160,18 @@ async def test_whoever_seizes_it_ends_the_one_before(space: Space, candidate: Ca
     assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("retire_7", 300)
 
 
+async def test_a_missing_right_is_named(stack: Stack, space: Space, candidate: Candidates):
+    async with client_of(stack, space.name, "default") as api:
+        one = candidate("pod_1", api)
+        await until(lambda: one.elector.problem)
+        account, where = f"ServiceAccount {space.name}/default", f"in namespace {space.name}"
+        assert one.elector.problem == (
+            f"{account} may not get leases {where} (API group coordination.k8s.io): grant it that right"
+        )
+        assert not one.elector.leads
+        await one.kill()
+
+
 async def test_only_who_holds_it_writes(stack: Stack, space: Space, candidate: Candidates):
     one = candidate("pod_1")
     await until(lambda: one.elector.leads)
@@ -170,6 +182,7 @@ async def test_only_who_holds_it_writes(stack: Stack, space: Space, candidate: C
         fenced = [await clients.enter_async_context(FencedClient(settings, who.elector)) for who in (one, other)]
         for api in fenced:
             await request(api, "GET", path)
+        await until(lambda: one.elector.may_act())
         await request(fenced[0], "POST", path, body=body)
         with pytest.raises(NotLeadingError):
             await request(fenced[1], "POST", path, body=body)

@@ -86,6 +86,8 @@ class Server:
 class Line:
     """The way of one process to the server. What was sent arrives, whether or not anybody waits for the answer."""
 
+    namespace = "ops"
+
     def __init__(self, server: Server, trips: Iterable[Trip] = ()) -> None:
         self.server = server
         self.trips = iter(trips)

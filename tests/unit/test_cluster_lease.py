@@ -240,7 +240,7 @@ def test_a_missing_right_is_named_until_it_is_granted():
         first.line.error = ApiException(status=403, body=json.dumps({"message": said}))
         await asyncio.sleep(5)
         assert first.elector.problem is not None
-        assert "ServiceAccount ops/tidegate may not get leases" in first.elector.problem
+        assert "ServiceAccount ops/tidegate may not get leases in namespace ops" in first.elector.problem
         first.line.error = None
         await asyncio.sleep(1)
         assert first.elector.problem is None

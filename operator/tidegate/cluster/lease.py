@@ -99,6 +99,10 @@ class Record:
 class Store(Protocol):
     """Where the record is. Both raise one of FAILURES."""
 
+    @property
+    def namespace(self) -> str:
+        """Where rights to it have to be granted."""
+
     async def read(self) -> Record | None:
         """As it is now; None: there is none."""
 
@@ -112,6 +116,11 @@ class LeaseObject:
     def __init__(self, api: ApiClient, name: LeaseName) -> None:
         self._api = api
         self._name = name
+
+    @property
+    def namespace(self) -> str:
+        """See Store."""
+        return self._name.namespace
 
     async def read(self) -> Record | None:
         """See Store."""
@@ -333,7 +342,7 @@ class Elector:
 
     def _complain(self, error: BaseException) -> None:
         forbidden = status_of(error) == 403
-        said = refusal(error, None).message if forbidden else words(error)
+        said = refusal(error, self._store.namespace).message if forbidden else words(error)
         if said != self._trouble:
             logger.warning("the Lease: %s", said)
         self._trouble, self.problem = said, said if forbidden else None
