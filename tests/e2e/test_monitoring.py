@@ -90,11 +90,11 @@ def play(scene: Scene) -> None:
     kafka = {"connectionRef": {"name": "nowhere"}, "group": "nobody"}
     scene.promise(LOST, source={"kafka": kafka}, targetRef={"name": LOST})
     scene.backlog(1200)
-    eventually(lambda: scene.condition("AtRisk").get("status") == "True", seconds=60)
+    eventually(lambda: scene.condition("AtRisk").get("status") == "True", seconds=150)
     stop = scene.order((10.0, 120.0))
-    eventually(lambda: scene.replicas == 2 and scene.lag() < 50, seconds=180)
+    eventually(lambda: 2 in scene.scales and scene.lag() < 50, seconds=300)
     stop()
-    eventually(lambda: scene.lag() == 0, seconds=60)
+    eventually(lambda: scene.lag() == 0, seconds=120)
 
 
 def pods(monitored: Monitored) -> set[str]:
@@ -122,7 +122,7 @@ def test_promtool_has_nothing_against_the_names(monitored: Monitored, prometheus
 
 
 def test_the_values_are_those_of_the_status(monitored: Monitored):
-    eventually(lambda: of_the_status(monitored.scene) == scraped(monitored), seconds=180)
+    eventually(lambda: of_the_status(monitored.scene) == scraped(monitored), seconds=300)
     assert scraped(monitored)["tidegate_partitions"] == 6, "none of this is compared with nothing"
 
 
