@@ -35,11 +35,11 @@ RESULT = Path("build/bench/handover.json")
 HANDOVERS = 50
 BARS = {signal.SIGKILL: 20.0, signal.SIGTERM: 3.0}
 """Seconds from the signal to the next decision, at most."""
-KINDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGTERM)
+KINDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGTERM, signal.SIGTERM)
 """In turn."""
 SURGE, RATE = 50.0, 20.0
 """Records a second that arrive, and that one consumer can do."""
-QUIET, SETTLED_WITHIN = 60.0, 900.0
+QUIET, SETTLED_WITHIN = 40.0, 900.0
 """Seconds without a scaling of the surge before the hand-overs begin, and within which that has to come."""
 PATIENCE = 180.0
 
@@ -120,7 +120,7 @@ def _quiet(surging: Scene) -> bool:
 def force(release: Release, edited: Scene, number: int) -> Handover:
     """End the leader by the next kind of signal; returns when another one leads. Its pod is made anew."""
     leader = ready(release)
-    time.sleep(random.uniform(0, 4))
+    time.sleep(random.uniform(0, 2))
     edit(edited, number + 1)
     time.sleep(random.uniform(0, 0.5))  # before, in, or after the writes that this asks for
     kind, before = KINDS[number % len(KINDS)], release.holder
