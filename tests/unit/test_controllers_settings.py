@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from tidegate.cli.main import app
+from tidegate.cluster.lease import LeaseName
 from tidegate.controllers.settings import Address, LogFormat, Settings
 
 
@@ -44,9 +45,21 @@ def test_what_is_not_an_address_is_refused_with_an_example(text: str):
         Settings(listen=text)
 
 
+def test_a_lease_is_named_with_its_namespace():
+    assert Settings().lease is None
+    assert Settings(lease="ops/tide.gate-2").lease == LeaseName("ops", "tide.gate-2")
+
+
+@pytest.mark.parametrize("text", ["", "ops", "/tidegate", "ops/", "ops/a/b", "Ops/tidegate", "ops/tide_gate", "o.p/x"])
+def test_what_is_no_lease_is_refused_with_an_example(text: str):
+    with pytest.raises(ValidationError, match="such as tidegate-system/tidegate"):
+        Settings(lease=text)
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
+        (["--lease", "tidegate"], {}, "--lease: 'tidegate' is not a Lease: write NAMESPACE/NAME"),
         (["--period", "0"], {}, "--period: "),
         (["--listen", "8080"], {}, "--listen: '8080' is not an address"),
         (["--ofrep-listen", "8016"], {}, "--ofrep-listen: '8016' is not an address"),
