@@ -49,9 +49,11 @@ def values(chart: Path) -> list[Value]:
 
 def _values(node: yaml.MappingNode, path: str, schema: Schema, root: Schema, lines: list[str]) -> Iterator[Value]:
     """A row for each value; a map whose keys the schema knows is a group of them."""
-    unused = set(schema["properties"]) - {key.value for key, _ in node.value} - {"global", "enabled"}
-    if unused and not path.endswith("."):
-        raise ChartError(f"values.schema.json knows {', '.join(sorted(unused))}, values.yaml does not")
+    of_a_parent_chart = set() if path else {"global", "enabled"}
+    unset = set(schema["properties"]) - {key.value for key, _ in node.value} - of_a_parent_chart
+    if unset:
+        names = ", ".join(f"{path}{name}" for name in sorted(unset))
+        raise ChartError(f"values.schema.json knows {names}, values.yaml does not")
     for key, value in node.value:
         name = f"{path}{key.value}"
         if key.value not in schema["properties"]:

@@ -16,6 +16,9 @@ from tidegate.api import LagPolicy, TargetRef
 from tidegate.cluster.workloads import Workload, workload_from
 
 ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "tidegate"
+OPERATOR_NAMESPACE = "tidegate-system"
+OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:tidegate"
 Body = dict[str, Any]
 
 
@@ -43,6 +46,17 @@ async def client_of(stack: Stack, namespace: str, account: str) -> AsyncIterator
     settings.api_key = {"BearerToken": f"Bearer {token}"}
     async with ApiClient(settings) as api:
         yield api
+
+
+def install_rights(stack: Stack) -> None:
+    """The CRDs, the operator's rights and who may decide, by the chart; no process of it runs."""
+    stack.apply(ROOT / "crds")
+    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=180s")
+    values = "replicaCount=0,crds.enabled=false"
+    where = ("-n", OPERATOR_NAMESPACE, "--create-namespace")
+    stack.helm("upgrade", "--install", "tidegate", CHART, *where, "--set", values)
+    asked = ("auth", "can-i", "patch", "deployments.apps", "--subresource=scale", "-A", "--as", OPERATOR)
+    eventually(lambda: stack.kubectl(*asked, check=False).strip() == "yes")  # aggregated, so the last to be there
 
 
 class Space:

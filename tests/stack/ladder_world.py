@@ -8,9 +8,8 @@ from typing import Any, cast
 from kubernetes.aio.client import ApiClient
 
 from demo.stack import Stack
-from tests.stack.cluster import ROOT, Space, client_of, policy
+from tests.stack.cluster import OPERATOR_NAMESPACE, Space, client_of, policy
 from tests.unit.controllers_world import Watching
-from tests.waiting import eventually
 from tidegate.api import DegradationStatus, FlagsRef, LagPolicy, LagPolicyStatus, Reason
 from tidegate.cluster.discovery import Discovery
 from tidegate.cluster.events import Event
@@ -150,21 +149,10 @@ class Process:
         return FINALIZER in self.space.policy().metadata.finalizers
 
 
-def install_operator(stack: Stack) -> None:
-    """CRDs and the operator's rights, as deploy/rbac.yaml has them."""
-    stack.apply(ROOT / "crds")
-    stack.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=180s")
-    stack.kubectl("create", "namespace", "tidegate-system", check=False)
-    stack.apply(ROOT / "deploy" / "rbac.yaml")
-    who = "system:serviceaccount:tidegate-system:tidegate"
-    asked = ("auth", "can-i", "patch", "configmaps", "-A", "--as", who)
-    eventually(lambda: stack.kubectl(*asked, check=False).strip() == "yes")
-
-
 @asynccontextmanager
 async def process(stack: Stack, space: Space) -> AsyncIterator[Process]:
     """A process of the operator."""
-    async with client_of(stack, "tidegate-system", "tidegate") as api:
+    async with client_of(stack, OPERATOR_NAMESPACE, "tidegate") as api:
         yield Process(api, space)
 
 

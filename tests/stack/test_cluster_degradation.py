@@ -1,6 +1,6 @@
 """A ladder's flags on the real API server: switched, restored, and kept track of through crashes, edits and deletions.
 
-The operator's part has exactly the rights of deploy/rbac.yaml.
+The operator's part has exactly the rights that the chart gives it.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from demo.stack import Stack
-from tests.stack.cluster import Space, install
+from tests.stack.cluster import Space, install, install_rights
 from tests.stack.featureflags import FEATURE_FLAGS, feature_flag
 from tests.stack.ladder_world import (
     CAUSE,
@@ -20,7 +20,6 @@ from tests.stack.ladder_world import (
     Process,
     document,
     flags,
-    install_operator,
     laddered,
     process,
     variants,
@@ -41,7 +40,7 @@ class CrashError(BaseException):
 
 @pytest.fixture(scope="module", autouse=True)
 def operator(stack: Stack) -> None:
-    install_operator(stack)
+    install_rights(stack)
 
 
 @pytest.fixture

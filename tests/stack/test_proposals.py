@@ -1,6 +1,6 @@
 """PartitionProposals on the real API server: who may decide, what a decision must say, and what stays as it is.
 
-ann may approve, eve may edit policies and proposals, TIDEGATE is the operator with the rights of deploy/rbac.yaml.
+ann may approve, eve may edit policies and proposals, TIDEGATE is the operator with the rights that the chart gives it.
 """
 
 import json
@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from demo.stack import Stack, StackError
-from tests.stack.cluster import ROOT
+from tests.stack.cluster import OPERATOR, ROOT, install_rights
 from tests.stack.mistakes import POLICY, PROPOSAL, with_
 from tests.waiting import eventually
 
 Body = dict[str, Any]
 NAME = PROPOSAL["metadata"]["name"]
-TIDEGATE = "system:serviceaccount:tidegate-system:tidegate"
+TIDEGATE = OPERATOR
 EDITOR: Body = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "ClusterRole",
@@ -95,14 +95,13 @@ class Desk:
 
 @pytest.fixture(scope="module", autouse=True)
 def rules_in_force(stack: Stack) -> None:
-    stack.kubectl("create", "namespace", "tidegate-system", check=False)
-    stack.apply(ROOT / "crds", ROOT / "deploy" / "rbac.yaml", ROOT / "deploy" / "approval.yaml", EDITOR)
-    stack.kubectl("wait", "--for=condition=Established", "--timeout=180s", "crd/partitionproposals.tidegate.dev")
+    install_rights(stack)
+    stack.apply(EDITOR)
 
 
 @pytest.fixture(scope="module")
 def office(stack: Stack, rules_in_force: None) -> Iterator[Desk]:
-    """A namespace where ann and eve have their rights, and the policies of deploy/approval.yaml act."""
+    """A namespace where ann and eve have their rights, and the chart's admission policies act."""
     desk = Desk(stack, f"proposals-{secrets.token_hex(3)}")
     stack.kubectl("create", "namespace", desk.namespace)
     desk.kubectl("", "create", "rolebinding", "ann", "--clusterrole=tidegate-approver", "--user=ann")

@@ -4,7 +4,7 @@ All judge changes alone (`oldSelf`), so that whatever Tidegate finds after a dec
 status, and finalizers to the metadata. The API server must see beforehand that a rule is cheap: so lists are reached by
 `has()`, and neither `orValue()` nor `filter()` nor `join()` is used, whose sizes it cannot tell.
 
-Who may decide at all is in deploy/approval.yaml.
+Who may decide at all is in the chart, templates/approval.yaml.
 """
 
 from typing import Any
