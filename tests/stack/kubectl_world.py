@@ -11,6 +11,8 @@ from unittest.mock import patch
 from typer.testing import CliRunner
 
 from demo.stack import Stack, binaries
+from tests.stack.cluster import install as define
+from tests.waiting import eventually
 from tidegate.api import LagPolicy, PartitionProposal
 from tidegate.cli.calling import called
 from tidegate.cli.main import app
@@ -29,6 +31,14 @@ class Told(NamedTuple):
     code: int
     out: str
     err: str
+
+
+def serve(stack: Stack) -> None:
+    """Install the resources, and wait until they can be listed, which is a moment after they are established."""
+    define(stack, ROOT / "crds")
+    for plural in ("lagpolicies", "partitionproposals"):
+        path = f"/apis/tidegate.dev/v1alpha1/{plural}"
+        eventually(lambda path=path: stack.kubectl("get", "--raw", path, check=False).startswith("{"))
 
 
 def install(folder: Path) -> Path:

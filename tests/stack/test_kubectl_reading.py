@@ -8,23 +8,14 @@ import yaml
 
 from demo.stack import Stack
 from tests.kubectl_world import BOUND, KEPT, LADDER, blind, degraded, policy, proposal, seen
-from tests.stack.cluster import ROOT
-from tests.stack.cluster import install as define
-from tests.stack.kubectl_world import Plugin, install
+from tests.stack.kubectl_world import Plugin, install, serve
 from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def folder(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    define(stack, ROOT / "crds")
-    eventually(
-        lambda: json.loads(stack.kubectl("get", "lagp,pprop", "-A", "-o", "json", check=False))
-    )  # a moment later
+    serve(stack)
     return install(tmp_path_factory.mktemp("plugin") / "bin")
-
-
-def _served(stack: Stack, plural: str) -> bool:
-    return stack.kubectl("get", "--raw", f"/apis/tidegate.dev/v1alpha1/{plural}", check=False).startswith("{")
 
 
 @pytest.fixture

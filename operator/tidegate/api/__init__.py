@@ -21,6 +21,7 @@ from tidegate.api.connection import (
 )
 from tidegate.api.degradation import (
     FORCE_LEVEL_ANNOTATION,
+    LEVELS,
     DegradationSpec,
     DegradationStatus,
     FlagsKind,
@@ -88,6 +89,7 @@ __all__ = [
     "API_VERSION",
     "FORCE_LEVEL_ANNOTATION",
     "GROUP",
+    "LEVELS",
     "PAUSED_ANNOTATION",
     "VERSION",
     "AffectedGroup",

@@ -16,7 +16,7 @@ PEOPLE = "For people, also as kubectl tidegate"
 app = typer.Typer(
     name="tidegate",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=called() == "tidegate",  # kubectl completes its plugins by kubectl_complete-tidegate
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -40,7 +40,7 @@ def tidegate(
 app.command(name="run")(run)
 app.command(name="retire")(retire)
 app.command(name="simulate")(simulate)
-for command in (commands.status, commands.explain):
+for command in commands.ALL:
     app.command(rich_help_panel=PEOPLE)(command)
 
 

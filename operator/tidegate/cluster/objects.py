@@ -24,15 +24,25 @@ async def read_now(api: ApiClient, seen: R) -> R | None:
     return now if now.metadata.uid == seen.metadata.uid else None
 
 
-async def change(api: ApiClient, seen: R, *changes: Change, subresource: str = "") -> R | None:
-    """Change it, if it still is as it was seen, and give what it is then; None: it is not. Raises one of FAILURES."""
+async def change(
+    api: ApiClient,
+    seen: R,
+    *changes: Change,
+    subresource: str = "",
+    manager: str = FIELD_MANAGER,
+    dry_run: bool = False,
+) -> R | None:
+    """Change it, if it still is as it was seen, and give what it is then; None: it is not. Raises one of FAILURES.
+
+    A dry run asks whether it would be let be done.
+    """
     meta = seen.metadata
     patch: list[Change] = [
         {"op": "test", "path": "/metadata/uid", "value": meta.uid},
         {"op": "test", "path": "/metadata/resourceVersion", "value": meta.resource_version},
         *changes,
     ]
-    query = {"fieldManager": FIELD_MANAGER}
+    query = {"fieldManager": manager} | ({"dryRun": "All"} if dry_run else {})
     try:
         answer = await request(api, "PATCH", _path(seen, subresource), query=query, body=patch, content_type=JSON_PATCH)
     except Exception as error:

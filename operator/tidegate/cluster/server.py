@@ -32,6 +32,8 @@ _MISSING_RIGHT = re.compile(
     r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
 )
 
+_INVALID_VALUE = re.compile(r"^Invalid value: (\{.*?\}|\"[^\"]*\"|[^:]*): ", re.DOTALL)
+
 
 async def request(
     api: ApiClient,
@@ -46,20 +48,35 @@ async def request(
 
     Raises ApiException (`.status`) where the server refuses, and one of UNREACHABLE where it does not answer.
     """
+    text = await text_of(api, method, path, query=query, body=body, content_type=content_type)
+    answer: dict[str, Any] = json.loads(text)
+    return answer
+
+
+async def text_of(
+    api: ApiClient,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    content_type: str = JSON,
+    accept: str = JSON,
+) -> str:
+    """The same where the answer is a text, such as a log."""
     call = await api.param_serialize(
         method,
         path,
         query_params=list((query or {}).items()),
-        header_params={"Accept": JSON, "Content-Type": content_type},
+        header_params={"Accept": accept, "Content-Type": content_type},
         body=body,
         auth_settings=["BearerToken"],
     )
     response = await api.call_api(*call, _request_timeout=TIMEOUT)
-    text = (await response.response.read()).decode(errors="replace")
+    text: str = (await response.response.read()).decode(errors="replace")
     if not 200 <= response.status < 300:
         raise ApiException.from_response(http_resp=response, body=text, data=None)
-    answer: dict[str, Any] = json.loads(text)
-    return answer
+    return text
 
 
 def path_of(group: str, version: str, plural: str, namespace: str | None, name: str = "", subresource: str = "") -> str:
@@ -103,6 +120,18 @@ def _answer(error: BaseException) -> dict[str, Any]:
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+def causes(error: BaseException) -> tuple[str, ...]:
+    """What is wrong with an object that was refused as invalid, a sentence for each field, without its value."""
+    found = (_answer(error).get("details") or {}).get("causes") or ()
+    return tuple(_INVALID_VALUE.sub("", cause.get("message", "")) for cause in found)
+
+
+def denial(error: BaseException) -> str | None:
+    """What a ValidatingAdmissionPolicy said, None where it was something else that refused."""
+    _, denied, said = words(error).partition("denied request: ")
+    return said if denied else None
 
 
 def refusal(error: BaseException, namespace: str | None) -> Objection:

@@ -13,7 +13,18 @@ from tidegate.api import GROUP, VERSION, InvalidResourceError, Resource
 from tidegate.cli.kubectl.failures import CommandError, Exit
 from tidegate.cli.kubectl.options import Where
 from tidegate.cluster import access
-from tidegate.cluster.server import FAILURES, UNREACHABLE, names_object, path_of, refusal, request, status_of, words
+from tidegate.cluster.server import (
+    FAILURES,
+    UNREACHABLE,
+    causes,
+    denial,
+    names_object,
+    path_of,
+    refusal,
+    request,
+    status_of,
+    words,
+)
 
 R = TypeVar("R", bound=Resource)
 
@@ -76,9 +87,11 @@ def in_words(error: BaseException, host: str, namespace: str | None) -> CommandE
         case 401:
             return CommandError(f"the API server {host} does not accept your credentials", Exit.FORBIDDEN)
         case 403:
-            return CommandError(refusal(error, namespace).message, Exit.FORBIDDEN)
+            return CommandError(denial(error) or refusal(error, namespace).message, Exit.FORBIDDEN)
         case 404:
             return CommandError(f"not found: {words(error)}")
+        case 422:
+            return CommandError("; ".join(causes(error)) or words(error))
         case _:
             return CommandError(f"the API server refuses: {words(error)}")
 
@@ -112,6 +125,8 @@ def readable(found: list[R | Unreadable]) -> list[R]:
 
 async def found(cluster: Cluster, kind: type[R], name: str) -> Found[R]:
     """One of them by its name; CommandError with the names that are near where there is none."""
+    if cluster.namespace is None:
+        cluster = cluster._replace(namespace=await _only_namespace(cluster, kind, name))
     path = path_of(GROUP, VERSION, kind.names.plural, _space(cluster, kind), name)
     try:
         wire = await request(cluster.api, "GET", path)
@@ -125,6 +140,16 @@ async def found(cluster: Cluster, kind: type[R], name: str) -> Found[R]:
         return Found(kind.parse(wire), _written(wire))
     except InvalidResourceError as error:
         raise CommandError(f"{name} cannot be read by version {__version__}: {error}") from None
+
+
+async def _only_namespace(cluster: Cluster, kind: type[Resource], name: str) -> str:
+    """The namespace that has it, where all are asked."""
+    there = [each.metadata.namespace or "" for each in readable(await listed(cluster, kind)) if _name(each) == name]
+    if len(there) > 1:
+        raise CommandError(f"{name} is in the namespaces {', '.join(sorted(there))}: say which with -n")
+    if not there:
+        raise CommandError(await _missing(cluster, kind, name))
+    return there[0]
 
 
 def _written(wire: dict[str, Any]) -> datetime | None:
