@@ -29,6 +29,7 @@ EDITS = "get,list,watch,create,update,patch,delete"
 @pytest.fixture(scope="module")
 def folder(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     serve(stack)
+    stack.kubectl("create", "namespace", "tidegate-system", check=False)
     templates = ("-s", "templates/rbac.yaml", "-s", "templates/approval.yaml")
     stack.apply(stack.helm("template", "tidegate", ROOT / "charts" / "tidegate", "-n", "tidegate-system", *templates))
     return install(tmp_path_factory.mktemp("plugin") / "bin")

@@ -1,6 +1,7 @@
 """The commands that people give through kubectl. Everything heavy is imported when one of them runs."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -166,5 +167,23 @@ def drill(
         raise typer.BadParameter("give --level and --for, or --end alone", param_hint="--level, --for, --end")
 
 
-ALL = (status, explain, top, approve, reject, pause, resume, drill)
+def report(
+    namespace: NamespaceFlag = None,
+    operator: Annotated[
+        str, typer.Option("--operator-namespace", metavar="NAME", help="Where Tidegate itself runs.")
+    ] = "tidegate-system",
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE.tar.gz", help="Default: one of this time, here.")
+    ] = None,
+    context: ContextFlag = None,
+    kubeconfig: KubeconfigFlag = None,
+    user: UserFlag = None,
+) -> None:
+    """Collect what somebody else needs to help, without secrets, in one archive. Of all namespaces, or of one."""
+    from tidegate.cli.kubectl import report as room
+
+    conduct(room.report(Where(namespace, namespace is None, context, kubeconfig, user), operator, file))
+
+
+ALL = (status, explain, top, approve, reject, pause, resume, drill, report)
 """All of them, in the order of the help."""
