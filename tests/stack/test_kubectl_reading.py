@@ -115,3 +115,31 @@ def test_a_cluster_without_tidegate_is_told_from_an_empty_one(plugin: Plugin):
         assert told.code == 1
         assert "this cluster has no lagpolicies.tidegate.dev: Tidegate is not installed here" in told.err
         assert "has no lagpolicies" in plugin.run("explain", "points", kubeconfig=bare.env["KUBECONFIG"]).err
+
+
+# live
+
+
+def test_top_has_the_most_dangerous_first_and_one_frame_without_a_terminal(plugin: Plugin):
+    plugin.put(seen(policy("mails")))
+    plugin.put(seen(policy("points"), BOUND))
+    assert [line.split()[0] for line in plugin("top").splitlines()] == ["NAME", "points", "mails"]
+
+
+def test_top_in_a_terminal_goes_on_until_q(plugin: Plugin):
+    plugin.put(seen(policy("points"), BOUND))
+    with plugin.terminal("top", "-n", plugin.namespace) as terminal:
+        eventually(lambda: "points" in terminal.read() and "q ends" in terminal.read())
+        plugin.put(seen(policy("mails")))
+        eventually(lambda: "mails" in terminal.read())
+        terminal.type("x")
+        terminal.type("q")
+        assert terminal.ended() == 0
+
+
+def test_completion_is_what_kubectl_asks_for(plugin: Plugin):
+    plugin.put(seen(policy("points")))
+    told = plugin.complete("tidegate", "status", "-n", plugin.namespace, "po")
+    assert told.splitlines()[:2] == ["points\tgroup points-service", ":4"]
+    assert "explain\t" in plugin.complete("tidegate", "expl")
+    assert plugin.complete("tidegate", "approve", "-n", plugin.namespace, "").splitlines()[0] == ":4"

@@ -189,6 +189,12 @@ def test_a_pause_and_a_proposal_come_with_what_can_be_typed():
     assert "tidegate approve points-points-deduct-6-to-24-0a1b2 -n shop" in said
 
 
+def test_a_proposal_that_was_approved_a_moment_ago_asks_for_nothing_more():
+    said = screened(STATES["AtRisk"], proposals=(proposal(spec={"decision": "Approve"}),))
+    assert "6 to 24 partitions, Approved\n" in f"{said}\n"
+    assert "tidegate approve" not in said
+
+
 def test_a_proposal_of_another_policy_for_the_same_topic_is_shown_where_the_status_names_it():
     other = proposal("theirs", "billing")
     mine = STATES["AtRisk"]

@@ -32,7 +32,7 @@ _MISSING_RIGHT = re.compile(
     r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
 )
 
-_INVALID_VALUE = re.compile(r"^Invalid value: (\{.*?\}|\"[^\"]*\"|[^:]*): ", re.DOTALL)
+_INVALID_VALUE = re.compile(r'^Invalid value: (?:(?:\{.*?\}|"[^"]*"): )?', re.DOTALL)
 
 
 async def request(

@@ -46,7 +46,7 @@ def _facts(consumer: Consumer, now: datetime) -> Iterator[Pair]:
     if ladder := sentences.ladder(policy, now):
         yield "level", ladder
     for one in consumer.proposals:
-        yield "proposal", sentences.proposed(one)
+        yield "proposal", f"{one.metadata.name}: {sentences.proposed(one)}"
     yield "decision", decision(policy, now)
 
 

@@ -21,8 +21,3 @@ class Where(NamedTuple):
     context: str | None = None
     kubeconfig: Path | None = None
     user: str | None = None
-
-    def also(self) -> str:
-        """The options that a command to type next needs as well."""
-        parts = {"--context": self.context, "--kubeconfig": self.kubeconfig, "--as": self.user}
-        return "".join(f" {flag} {value}" for flag, value in parts.items() if value)

@@ -84,7 +84,7 @@ def _holds(consumer: Consumer, now: datetime) -> Iterator[str]:
         yield f"{reason}: it waits, and scales again by itself"
     for one in consumer.proposals:
         if one.status.execution:
-            yield f"{proposed(one)}: nothing else scales the target meanwhile"
+            yield f"{one.metadata.name}, {proposed(one)}: nothing else scales the target meanwhile"
     if until := _forced(policy, now):
         yield until
 

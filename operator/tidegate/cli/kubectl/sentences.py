@@ -3,10 +3,12 @@
 import re
 from datetime import datetime, timedelta
 
-from tidegate.api import BacklogStatus, LagPolicy, PartitionProposal, format_duration, readable
+from tidegate.api import BacklogStatus, Choice, LagPolicy, PartitionProposal, format_duration, readable
 from tidegate.engine.words import rate, seconds, some
 
 _LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)[^)]*\)")
+
+UNDECIDED = ("AwaitingDecision", "WouldSucceed", "Pending")
 
 
 def plain(markdown: str) -> str:
@@ -117,9 +119,17 @@ def ladder(policy: LagPolicy, now: datetime) -> str | None:
     return f"{status.level}{levels}, {status.name or 'unnamed'}{since}: {flags or 'no flag is switched'}"
 
 
+def state(one: PartitionProposal) -> str:
+    """How far a proposal is; a decision counts before Tidegate has taken note of it."""
+    told = one.status.state or "Pending"
+    if one.spec.decision is Choice.APPROVE and told in UNDECIDED:
+        return "Approved"
+    return told
+
+
 def proposed(one: PartitionProposal) -> str:
-    """A proposal and how far it is."""
-    spec, state = one.spec, one.status.state or "Pending"
-    what = f"{one.metadata.name}: {spec.topic} from {spec.from_} to {spec.to} partitions, {state}"
-    names = one.status.unacknowledged
-    return f"{what}; an approval must acknowledge {', '.join(names)}" if names and state == "AwaitingDecision" else what
+    """A proposal: what of, and how far it is."""
+    spec, names = one.spec, one.status.unacknowledged
+    what = f"{spec.topic}: {spec.from_} to {spec.to} partitions, {state(one)}"
+    undecided = spec.decision is Choice.PENDING and state(one) in UNDECIDED
+    return f"{what}; to acknowledge: {', '.join(names)}" if names and undecided else what

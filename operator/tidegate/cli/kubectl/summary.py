@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from tidegate.api import LagPolicy, Mode, PartitionProposal, format_duration, format_rate
+from tidegate.api import Choice, LagPolicy, Mode, PartitionProposal, format_duration, format_rate
 from tidegate.cli.calling import called
 from tidegate.cli.kubectl.output import Column
+from tidegate.cli.kubectl.sentences import proposed, state
 from tidegate.cli.kubectl.standing import false, standing, true
 from tidegate.controllers.filed import is_open
 
@@ -159,12 +160,9 @@ def _paused(policy: LagPolicy) -> tuple[str, str]:
 
 
 def _proposed(one: PartitionProposal) -> Note:
-    spec, state = one.spec, one.status.state or "Pending"
-    blocking = one.status.unacknowledged
-    what = f"{spec.topic}: {spec.from_} to {spec.to} partitions, {state}"
-    also = f"; to acknowledge: {', '.join(blocking)}" if blocking and state == "AwaitingDecision" else ""
-    verb = "approve" if state in ("AwaitingDecision", "Pending", "WouldSucceed") else ""
-    return Note("Proposal", what + also, command(verb, one.metadata.name, one.metadata.namespace) if verb else "")
+    undecided = one.spec.decision is Choice.PENDING and not one.status.execution
+    typed = command("approve", one.metadata.name, one.metadata.namespace) if undecided else ""
+    return Note("Proposal", proposed(one), typed)
 
 
 def value(consumer: Consumer) -> dict[str, Any]:
@@ -203,6 +201,6 @@ def _proposal_value(one: PartitionProposal) -> dict[str, Any]:
         "to": spec.to,
         "method": spec.method.value,
         "decision": spec.decision.value,
-        "state": status.state or "Pending",
+        "state": state(one),
         "unacknowledged": list(status.unacknowledged),
     }
