@@ -41,7 +41,7 @@ def secret() -> Body:
 def connection() -> Body:
     ref = {"secretKeyRef": {"name": "kafka-user", "key": "password"}}
     user = {"secretKeyRef": {"name": "kafka-user", "key": "user"}}
-    sasl = {"mechanism": "PLAIN", "credentials": {"user": user, "password": ref}}
+    sasl = {"mechanism": "PLAIN", "credentials": {"username": user, "password": ref}}
     spec = {"kafka": {"bootstrapServers": ["kafka:9092"], "sasl": sasl}}
     meta = {"name": "shop-kafka", "annotations": {"vault": PLANTED}}
     return {"apiVersion": "tidegate.dev/v1alpha1", "kind": "BrokerConnection", "metadata": meta, "spec": spec}
