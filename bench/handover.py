@@ -155,7 +155,7 @@ def judge(forced: Sequence[Handover], written: Sequence[Write], scales: Sequence
         "terms": len(terms(written)),
         "acts": sum(write.resource in ACTS for write in written),
         "double_writes": len(double_writes(written)),
-        "scale_ins_caused": sum(after < before for before, after in pairwise(scales)),
+        "scale_ins_caused": len(scale_ins(scales)),
         "takeover_seconds_max": round(max(map(max, took.values())), 2),
         "kinds": {
             kind.name: {
@@ -166,6 +166,11 @@ def judge(forced: Sequence[Handover], written: Sequence[Write], scales: Sequence
             for kind, seconds in took.items()
         },
     }
+
+
+def scale_ins(scales: Sequence[int]) -> list[int]:
+    """Those below the replicas that met the surge before the first hand-over: it has not become less since."""
+    return [after for before, after in pairwise(scales) if after < min(before, scales[0])]
 
 
 def missed(result: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ import signal
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bench.handover import Handover, judge, missed
+from bench.handover import Handover, judge, missed, scale_ins
 from bench.terms import double_writes, next_decision, terms, writes
 from demo.stack.audit import Request
 
@@ -73,6 +73,11 @@ def test_the_figures_are_those_of_the_result():
     assert (result["handovers"], result["double_writes"], result["scale_ins_caused"]) == (1, 0, 0)
     assert result["takeover_seconds_max"] == result["kinds"]["SIGTERM"]["takeover_seconds_max"] == 2.5
     assert missed(result) == []
+
+
+def test_a_replica_more_for_a_while_is_no_scale_in_of_the_surge():
+    assert scale_ins([3, 4, 3, 5, 4, 3]) == []
+    assert scale_ins([3, 2, 3, 4, 1]) == [2, 1]
 
 
 def test_every_bar_can_be_missed():
