@@ -1,6 +1,7 @@
 """The resources on the real API server: what it explains, fills in, shows, accepts and refuses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,17 @@ def test_an_example_is_accepted_as_it_is(stack: Stack, namespace: str, request: 
     request.addfinalizer(lambda: forget(stack, *(d for d in documents if d["kind"].startswith("Cluster"))))
     told = stack.kubectl("apply", "--validate=strict", "-n", namespace, "-f", path)
     assert told.count(" created") + told.count(" configured") + told.count(" unchanged") == len(documents)
+
+
+@pytest.mark.parametrize("page", ["from-keda", "install"])
+def test_what_a_page_has_people_apply_is_accepted(stack: Stack, namespace: str, page: str):
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    blocks = re.findall(r"^(?:```yaml|\$ kubectl apply .*<<END)\n(.*?)^(?:```|END)$", text, re.M | re.S)
+    ours = [body for block in blocks for body in yaml.safe_load_all(block) if body["apiVersion"].startswith("tidegate")]
+    assert [body["kind"] for body in ours] == ["BrokerConnection", "LagPolicy"]
+    for body in ours:
+        body["metadata"].pop("namespace", None)
+        assert create(stack, namespace, body, "--validate=strict").endswith("created\n")
 
 
 @pytest.mark.parametrize(
