@@ -14,7 +14,8 @@ from tests.chart.rendering import CHART, NAMESPACE, ROOT, VALUES_FILES, Manifest
 from tests.waiting import eventually
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-PATIENCE = "200s"
+PATIENCE = "300s"
+pytestmark = pytest.mark.timeout(900)
 
 
 def namespace(name: str) -> dict[str, object]:
