@@ -163,5 +163,5 @@ class Terminal:
 
     def ended(self) -> int:
         """The exit code, once it has ended."""
-        eventually(lambda: self.read() and self._process.poll() is not None)
+        eventually(lambda: self.read() and self._process.poll() is not None, 120)
         return self._process.wait()

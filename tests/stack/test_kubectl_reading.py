@@ -129,9 +129,9 @@ def test_top_has_the_most_dangerous_first_and_one_frame_without_a_terminal(plugi
 def test_top_in_a_terminal_goes_on_until_q(plugin: Plugin):
     plugin.put(seen(policy("points"), BOUND))
     with plugin.terminal("top", "-n", plugin.namespace) as terminal:
-        eventually(lambda: "points" in terminal.read() and "q ends" in terminal.read())
+        eventually(lambda: "points" in terminal.read() and "q ends" in terminal.read(), 120)
         plugin.put(seen(policy("mails")))
-        eventually(lambda: "mails" in terminal.read())
+        eventually(lambda: "mails" in terminal.read(), 120)
         terminal.type("x")
         terminal.type("q")
         assert terminal.ended() == 0

@@ -67,7 +67,7 @@ def plugin(stack: Stack, namespace: str, tmp_path: Path) -> Plugin:
     stack.kubectl("patch", *where, "--subresource=status", "--type=merge", "-p", told)
     plugin.put(seen(policy(), BOUND))
     plugin.put(proposal())
-    eventually(lambda: "all is seen" in stack.kubectl("logs", "tidegate-0", "-n", namespace, check=False))
+    eventually(lambda: "all is seen" in stack.kubectl("logs", "tidegate-0", "-n", namespace, check=False), 180)
     return plugin
 
 
