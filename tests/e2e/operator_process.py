@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from demo.stack import Stack
-from demo.stack.audit import Request
+from demo.stack.audit import Request, requests
 from demo.stack.release import Release, Replica
 from tests.waiting import eventually
 
@@ -29,8 +29,11 @@ VALUES: Mapping[str, Any] = {"operator": {"period": PERIOD}, "ofrep": {"enabled"
 """All that differs from the chart's defaults, but for what the process kubelet needs."""
 
 
+ANY = "*"
+
+
 class Taken(NamedTuple):
-    """A right that a test had taken away for a while."""
+    """A right that it lacked for a while, on purpose."""
 
     verb: str
     resource: str
@@ -39,10 +42,8 @@ class Taken(NamedTuple):
 
     def explains(self, refused: Request) -> bool:
         """Whether the request was refused for lack of it."""
-        return (refused.verb, refused.resource) == (
-            self.verb,
-            self.resource,
-        ) and self.since <= refused.time <= self.until
+        same = self.verb in (ANY, refused.verb) and self.resource in (ANY, refused.resource)
+        return same and self.since <= refused.time <= self.until
 
 
 class Operator:
@@ -80,6 +81,13 @@ class Operator:
         """Ask all to end, by SIGTERM."""
         self.release.scale(0)
         self._wait_for_the_end()
+
+    def uninstall(self) -> None:
+        """As `helm uninstall` does it: the rights go while the processes are still ending."""
+        began = datetime.now(UTC)
+        self.release.uninstall()
+        rights_gone = min(each.time for each in self.asked if each.time >= began and _takes_a_right(each))
+        self.taken.append(Taken(ANY, ANY, rights_gone, datetime.now(UTC)))
 
     @contextmanager
     def without(self, verb: str, resource: str, subresource: str = "") -> Iterator[None]:
@@ -128,6 +136,12 @@ class Operator:
                 self._lines += whole.decode(errors="replace").splitlines()
         return self._lines
 
+    @property
+    def asked(self) -> list[Request]:
+        """All that anybody has asked the API server for."""
+        assert self.release.stack.control_plane
+        return list(requests(self.release.stack.control_plane.audit_log))
+
     def ask(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and JSON of the leader's /healthz or /readyz; (0, {}) while it does not listen."""
         status, text = self.get(path)
@@ -156,6 +170,11 @@ def install(stack: Stack, *values: Mapping[str, Any]) -> Release:
     release = Release(stack)
     release.install(VALUES, *values)
     return release
+
+
+def _takes_a_right(request: Request) -> bool:
+    by_helm = request.user_agent.startswith("Helm/") and request.verb == "delete"
+    return by_helm and request.group == "rbac.authorization.k8s.io"
 
 
 class Process:

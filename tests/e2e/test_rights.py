@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from demo.stack.audit import Request, requests
+from demo.stack.audit import Request
 from tests.e2e.operator_process import VALUES, Operator
 from tests.e2e.rights import Right, granted, used
 
@@ -20,9 +20,7 @@ MAY_BE_UNUSED: Mapping[Right, str] = {
 @pytest.fixture(scope="module")
 def asked(shared_operator: Operator) -> list[Request]:
     """All that the operator's account has asked for."""
-    control_plane = shared_operator.release.stack.control_plane
-    assert control_plane
-    return [each for each in requests(control_plane.audit_log) if each.user == shared_operator.release.account]
+    return [each for each in shared_operator.asked if each.user == shared_operator.release.account]
 
 
 def test_it_was_never_refused_but_where_a_test_had_taken_the_right_away(
