@@ -36,8 +36,8 @@ from tests.e2e.operator_process import Process
 Json = dict[str, Any]
 
 POLICIES = 1_000
-SETTLE = 90.0
-"""Seconds from the first whole reading of all to the measurement: more than a promise, so that all is judged."""
+SETTLE = 180.0
+"""Seconds from the first whole reading of all to the measurement: so that all is judged, and has found its size."""
 STEADY = 150.0
 """Seconds that are measured without an edit."""
 EDITS, EVERY = 120, 0.7
