@@ -53,10 +53,10 @@ class Degraded(Scene):
     def level(self) -> int:
         return int((self.status.get("degradation") or {}).get("level", 0))
 
-    def finalizers(self) -> list[str]:
-        """Of all that is Tidegate's, in the whole cluster."""
+    def finalizers(self, *where: str) -> list[str]:
+        """Of all that is Tidegate's."""
         kinds = "lagp,pprop,brokerconnections,clusterbrokerconnections"
-        items = json.loads(self.stack.kubectl("get", kinds, "-A", "-o", "json"))["items"]
+        items = json.loads(self.stack.kubectl("get", kinds, *where, "-o", "json"))["items"]
         return [name for item in items for name in item["metadata"].get("finalizers", ())]
 
 
@@ -70,11 +70,11 @@ def test_uninstalled_at_a_level_it_restores_the_flags_and_nothing_is_stuck(opera
     """(That a paused target is put back as well is in tests/stack/test_retire.py.)"""
     release = operator.release
     degraded.degrade()
-    assert "tidegate.dev/degradation" in degraded.finalizers()
+    assert "tidegate.dev/degradation" in degraded.finalizers("-A")
 
     operator.uninstall()
     assert degraded.flags["data"]["flags.json"] == ON
-    assert degraded.finalizers() == []
+    assert degraded.finalizers("-A") == []
     assert degraded.scales == [2]
     kinds = "all,serviceaccounts,roles,rolebindings,poddisruptionbudgets,configmaps,secrets"
     ours = ("-l", f"app.kubernetes.io/instance={release.name}", "-o", "name")
@@ -153,7 +153,7 @@ def test_upgraded_from_the_packaged_version_before_it_keeps_policies_state_and_l
 
     degraded.kubectl("annotate", "lagp", NAME, "tidegate.dev/force-level-")  # the new ones know what the flag was
     eventually(lambda: degraded.flags["data"]["flags.json"] == ON)
-    eventually(lambda: degraded.finalizers() == [])
+    eventually(lambda: degraded.finalizers("-n", degraded.namespace) == [])
     assert degraded.status["capacity"].get("basis") == before["capacity"].get("basis")
 
 
