@@ -23,9 +23,10 @@ LADDER = {"flagsRef": {"name": FLAGS}, "levels": [{"name": "NoReceipts", "flags"
 
 @pytest.fixture
 def bare(shared_operator: Operator) -> Operator:
-    """The release is not installed."""
+    """The release is not installed, and what stays of it is deleted: its Lease, which nobody gets for a while."""
     if shared_operator.release.installed:
         shared_operator.uninstall()
+    shared_operator.release.kubectl("delete", "lease", shared_operator.release.name, "--ignore-not-found")
     return shared_operator
 
 
