@@ -231,6 +231,21 @@ def test_a_deleted_lease_of_a_dead_holder_is_made_anew_when_its_time_is_over():
     play(story())
 
 
+def test_who_deletes_a_lease_that_is_held_for_long_need_not_wait_for_all_of_that():
+    async def story() -> None:
+        server = Server()
+        server.put(holderIdentity="somebody_9", leaseDurationSeconds=3600)
+        waiting = Process(server, "waiting_1")
+        await asyncio.sleep(5)
+        server.body = None
+        await asyncio.sleep(RENEW_WITHIN)
+        assert waiting.acquired is None
+        await asyncio.sleep(DURATION - RENEW_WITHIN + 2 * A_LOOK)
+        assert waiting.acts
+
+    play(story())
+
+
 def test_a_missing_right_is_named_until_it_is_granted():
     async def story() -> None:
         first = Process(Server(), "first_1")

@@ -272,6 +272,8 @@ class Elector:
                 self._notice(record)
             else:
                 self._theirs_until = -inf
+        if record is None and self._seen:  # its holder, if there is one, makes it anew or stops within DURATION
+            self._theirs_until = min(self._theirs_until, self._clock() + DURATION)
         self._seen = version
         return record
 
