@@ -14,6 +14,11 @@ MAY_BE_UNUSED: Mapping[Right, str] = {
     "operator has it when it makes a proposal, and such a question is in no audit log",
     Right("update", OURS, "lagpolicies/finalizers"): "only the admission plugin OwnerReferencesPermissionEnforcement "
     "asks for it, which is not on by default (OpenShift has it on)",
+    **{
+        Right("get", "apps", f"{kind}/scale"): "read only after a write of it that met a newer version or got no answer, "
+        "which nobody can provoke from outside (tests/stack/test_cluster_faults.py does it from inside)"
+        for kind in ("statefulsets", "replicasets")
+    },
 }
 
 

@@ -434,7 +434,7 @@ async def test_a_deleted_policy_whose_flags_are_gone_does_not_wait(first: Proces
     first.watch()
     first.forget_flags()
     assert await gone(first)
-    assert "without its flags restored" in first.told.events[-1].message
+    assert "its flags are not restored" in first.told.events[-1].message
 
 
 async def test_after_a_minute_of_failing_it_is_let_go_and_what_stays_off_is_said(
