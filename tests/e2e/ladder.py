@@ -66,7 +66,7 @@ class Asking:
     def __init__(self, url: str, domain: str) -> None:
         self.seen: list[Seen] = []
         api.set_provider_and_wait(OFREPProvider(url, timeout=2.0), domain)
-        self._client, self._domain = api.get_client(domain), domain
+        self._client, self.domain = api.get_client(domain), domain
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
         self._thread.start()
@@ -81,7 +81,7 @@ class Asking:
                     since = time.time()
                 elif last.get(flag) != details.value:
                     last[flag] = details.value
-                    self.seen.append(Seen(time.time(), self._domain, flag, details.value, since))
+                    self.seen.append(Seen(time.time(), self.domain, flag, details.value, since))
 
     def close(self) -> None:
         """Stop asking."""
@@ -210,10 +210,17 @@ class Laddered(Scene):
         return list(self._asking.seen)
 
     def all_see(self, flag: str, on: bool) -> bool:
-        """Whether the application, and every consumer that ever saw another value, sees this one now."""
+        """Whether the application, and every consumer there is that ever saw the flag, sees this value now.
+
+        By pod: a consumer that the broker's outage has ended starts anew in the same pod, as another process.
+        AssertionError says who sees another value.
+        """
+        pods = {self._asking.domain, *self.kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.name}").split()}
         told = [*self.consumers_saw, *self.application_saw]
-        last = {one.by: one.on for one in told if one.flag == flag}
-        return len(last) > 1 and set(last.values()) == {on}
+        last = {pod: one.on for one in told if one.flag == flag and (pod := one.by.partition("/")[0]) in pods}
+        assert len(last) > 1
+        assert {pod: seen for pod, seen in last.items() if seen is not on} == {}
+        return True
 
     def delays(self, seen: Iterable[Seen]) -> list[float]:
         """Seconds from the moment when a flag was switched until each of those who look saw it."""
