@@ -50,7 +50,7 @@ lint: setup  ## Style, types, import contracts, dependencies, generated files
 
 .PHONY: unit
 unit: setup  ## Tests of rules and values (seconds)
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest --numprocesses logical tests/unit
 
 .PHONY: chart
 chart: setup  ## Tests of the Helm chart: rendered, judged, refused, and installed into a real API server

@@ -15,8 +15,8 @@ MAY_BE_UNUSED: Mapping[Right, str] = {
     Right("update", OURS, "lagpolicies/finalizers"): "only the admission plugin OwnerReferencesPermissionEnforcement "
     "asks for it, which is not on by default (OpenShift has it on)",
     **{
-        Right("get", "apps", f"{kind}/scale"): "read only after a write of it that met a newer version or got no answer, "
-        "which nobody can provoke from outside (tests/stack/test_cluster_faults.py does it from inside)"
+        Right("get", "apps", f"{kind}/scale"): "read only after a write that met a newer version or got no answer: "
+        "nobody can provoke that from outside (tests/stack/test_cluster_faults.py does it from inside)"
         for kind in ("statefulsets", "replicasets")
     },
 }

@@ -1,14 +1,12 @@
 """`tidegate retire`: before Tidegate is uninstalled. The chart runs it as a hook."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tidegate.api.duration import parse_duration
-from tidegate.cli.settings import read_settings
-from tidegate.controllers.settings import LogFormat, LogLevel
+from tidegate.cli.settings import ContextFlag, KubeconfigFlag, LogFormatFlag, LogLevelFlag, read_settings
 
 
 def _within(text: str) -> float:
@@ -47,19 +45,10 @@ def retire(
     within: _Within = "2m",  # type: ignore[assignment]
     lease: _Lease = None,
     namespace: _Namespaces = None,
-    log_level: Annotated[
-        LogLevel | None, typer.Option(help="Least severe lines to write (TIDEGATE_LOG_LEVEL). Default: info.")
-    ] = None,
-    log_format: Annotated[
-        LogFormat | None, typer.Option(help="text, or json: one object a line (TIDEGATE_LOG_FORMAT). Default: text.")
-    ] = None,
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(help="Kubeconfig file (TIDEGATE_KUBECONFIG). Default: as for `tidegate run`."),
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(help="Context of the kubeconfig (TIDEGATE_CONTEXT). Default: its current one.")
-    ] = None,
+    log_level: LogLevelFlag = None,
+    log_format: LogFormatFlag = None,
+    kubeconfig: KubeconfigFlag = None,
+    context: ContextFlag = None,
 ) -> None:
     """Put back what Tidegate has changed for a while, so that it can be uninstalled.
 

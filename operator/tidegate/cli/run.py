@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.settings import read_settings
-from tidegate.controllers.settings import LogFormat, LogLevel
+from tidegate.cli.settings import ContextFlag, KubeconfigFlag, LogFormatFlag, LogLevelFlag, read_settings
 
 _Namespaces = Annotated[
     list[str] | None,
@@ -64,22 +63,10 @@ def run(
     listen: _Listen = None,
     ofrep_listen: _OfrepListen = None,
     ofrep_token_file: _OfrepTokenFile = None,
-    log_level: Annotated[
-        LogLevel | None, typer.Option(help="Least severe lines to write (TIDEGATE_LOG_LEVEL). Default: info.")
-    ] = None,
-    log_format: Annotated[
-        LogFormat | None, typer.Option(help="text, or json: one object a line (TIDEGATE_LOG_FORMAT). Default: text.")
-    ] = None,
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            help="Kubeconfig file (TIDEGATE_KUBECONFIG). Default: $KUBECONFIG, else ~/.kube/config where there is one,"
-            " else the pod's ServiceAccount."
-        ),
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(help="Context of the kubeconfig (TIDEGATE_CONTEXT). Default: its current one.")
-    ] = None,
+    log_level: LogLevelFlag = None,
+    log_format: LogFormatFlag = None,
+    kubeconfig: KubeconfigFlag = None,
+    context: ContextFlag = None,
 ) -> None:
     """Run the operator until SIGTERM or SIGINT: watch LagPolicies, read their brokers, scale their targets.
 

@@ -1,9 +1,29 @@
-"""The settings of a process, from flags and the environment."""
+"""The settings of a process, from flags and the environment, and the flags that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from tidegate.controllers.settings import Settings
+from tidegate.controllers.settings import LogFormat, LogLevel, Settings
+
+LogLevelFlag = Annotated[
+    LogLevel | None, typer.Option(help="Least severe lines to write (TIDEGATE_LOG_LEVEL). Default: info.")
+]
+LogFormatFlag = Annotated[
+    LogFormat | None, typer.Option(help="text, or json: one object a line (TIDEGATE_LOG_FORMAT). Default: text.")
+]
+KubeconfigFlag = Annotated[
+    Path | None,
+    typer.Option(
+        help="Kubeconfig file (TIDEGATE_KUBECONFIG). Default: $KUBECONFIG, else ~/.kube/config where there is one,"
+        " else the pod's ServiceAccount."
+    ),
+]
+ContextFlag = Annotated[
+    str | None, typer.Option(help="Context of the kubeconfig (TIDEGATE_CONTEXT). Default: its current one.")
+]
 
 
 def read_settings(command: str, **flags: object) -> Settings:

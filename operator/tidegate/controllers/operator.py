@@ -16,19 +16,15 @@ from kubernetes.aio.client import ApiClient
 from tidegate import __version__
 from tidegate.api import Resource
 from tidegate.cluster.access import load
-from tidegate.cluster.discovery import Discovery
-from tidegate.cluster.events import Recorder
 from tidegate.cluster.fence import Tenure
-from tidegate.cluster.flags import FlagStore
 from tidegate.cluster.lease import LeaseLostError
-from tidegate.cluster.writing import StatusWriter
-from tidegate.controllers.access import connection_info, host, standing
+from tidegate.controllers.access import connection_info, standing
 from tidegate.controllers.attendance import RollCalls, readable
 from tidegate.controllers.charge import Charge
 from tidegate.controllers.cycle import ReadingLoop
 from tidegate.controllers.degrading import Departures
 from tidegate.controllers.execution import execute
-from tidegate.controllers.health import ListenError, Pulses, application, serving
+from tidegate.controllers.health import ListenError, application, serving
 from tidegate.controllers.metrics import PolicyMetrics, ProcessMetrics, metrics_route
 from tidegate.controllers.ofrep import TokensError, serving_flags
 from tidegate.controllers.proposals import Proposals
@@ -77,18 +73,7 @@ class Operator:
     """One process's work."""
 
     def __init__(self, settings: Settings, api: ApiClient, tenure: Tenure) -> None:
-        self.services = Services(
-            api=api,
-            discovery=Discovery(api),
-            recorder=Recorder(api, host()),
-            statuses=StatusWriter(api),
-            world=World(self._edited, self._gone),
-            pulses=Pulses(),
-            settings=settings,
-            proposals=Proposals(execute),
-            flags=FlagStore(api),
-            tenure=tenure,
-        )
+        self.services = Services.of(api, World(self._edited, self._gone), settings, Proposals(execute), tenure)
         self._charges: dict[str, Charge] = {}
         self._departures = Departures(self._charges)
         self._loops: dict[ConnectionKey, ReadingLoop] = {}

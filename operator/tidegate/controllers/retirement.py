@@ -12,19 +12,14 @@ from kubernetes.aio.client import ApiClient
 
 from tidegate.api import GROUP, LagPolicy, PartitionProposal, Resource
 from tidegate.cluster.access import load
-from tidegate.cluster.discovery import Discovery
-from tidegate.cluster.events import Recorder
 from tidegate.cluster.fence import Tenure
-from tidegate.cluster.flags import FlagStore
 from tidegate.cluster.lease import DURATION
 from tidegate.cluster.server import FAILURES, words
-from tidegate.cluster.writing import StatusWriter
-from tidegate.controllers.access import connection_info, host, standing
+from tidegate.controllers.access import connection_info, standing
 from tidegate.controllers.attendance import RollCalls, readable
 from tidegate.controllers.charge import Charge
 from tidegate.controllers.degrading import Departures, Occasion, held
 from tidegate.controllers.execution import execute
-from tidegate.controllers.health import Pulses
 from tidegate.controllers.proposals import Proposals
 from tidegate.controllers.services import Services
 from tidegate.controllers.settings import Settings
@@ -63,17 +58,8 @@ class Retirement:
     """One process's work."""
 
     def __init__(self, settings: Settings, api: ApiClient, tenure: Tenure) -> None:
-        self.services = Services(
-            api=api,
-            discovery=Discovery(api),
-            recorder=Recorder(api, host()),
-            statuses=StatusWriter(api),
-            world=World(lambda _: None, self._gone),
-            pulses=Pulses(),
-            settings=settings,
-            proposals=Proposals(partial(execute, stop=RETIRED)),
-            flags=FlagStore(api),
-            tenure=tenure,
+        self.services = Services.of(
+            api, World(lambda _: None, self._gone), settings, Proposals(partial(execute, stop=RETIRED)), tenure
         )
         self._charges: dict[str, Charge] = {}
         self._departures = Departures(self._charges, Occasion(held, RETIRED, patience=inf))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kubernetes.aio.client import ApiClient
 
@@ -12,6 +12,7 @@ from tidegate.cluster.events import Recorder
 from tidegate.cluster.fence import Alone, Tenure
 from tidegate.cluster.flags import FlagStore
 from tidegate.cluster.writing import StatusWriter
+from tidegate.controllers.access import host
 from tidegate.controllers.health import Pulses
 from tidegate.controllers.metrics import Meters
 from tidegate.controllers.settings import Settings
@@ -37,6 +38,22 @@ class Services:
     tenure: Tenure = field(default_factory=Alone)
     clock: Callable[[], float] = field(default=time)
     meters: Meters = field(default_factory=Meters)
+
+    @classmethod
+    def of(cls, api: ApiClient, world: World, settings: Settings, proposals: "Proposals", tenure: Tenure) -> Self:
+        """Those of one process, which tells of itself by its host's name."""
+        return cls(
+            api=api,
+            discovery=Discovery(api),
+            recorder=Recorder(api, host()),
+            statuses=StatusWriter(api),
+            world=world,
+            pulses=Pulses(),
+            settings=settings,
+            proposals=proposals,
+            flags=FlagStore(api),
+            tenure=tenure,
+        )
 
     @property
     def leads(self) -> bool:
