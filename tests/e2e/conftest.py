@@ -1,13 +1,16 @@
 """The installed operator that all scenes share, and a scene for each test."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from demo.stack import Stack
 from tests.e2e.operator_process import Operator, install
-from tests.e2e.scene import Scene
+from tests.e2e.scene import Play, Scene
 from tests.e2e.service import Service
 
 HERE = Path(__file__).parent
@@ -66,3 +69,28 @@ def operator(shared_operator: Operator) -> Iterator[Operator]:
 def scene(installed: Stack, namespace: str, topic: str) -> Iterator[Scene]:
     with Scene(installed, namespace, topic) as scene:
         yield scene
+
+
+@pytest.fixture(scope="module")
+def playing(
+    installed: Stack, shared_operator: Operator, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Future[None]]]:
+    """All plays that the module's tests ask for, begun at once, each in its own scene; a test waits for its own."""
+    mine = [item for item in request.session.items if item.parent is request.node and hasattr(item, "callspec")]
+    wanted = [item.callspec.params["play"] for item in mine]
+    shared_operator.start()
+    opening = threading.Lock()  # one scene after the other is set up, then all are played
+
+    def run(play: Play, number: int) -> None:
+        name = f"scene-{number}-{play.__name__.replace('_', '-')[:40].strip('-')}"
+        with ExitStack() as closing:
+            with opening:
+                installed.kubectl("create", "namespace", name)
+                closing.callback(installed.kubectl, "delete", "namespace", name, "--wait=false")
+                installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=180s")
+                scene = closing.enter_context(Scene(installed, name, name))
+                scene.connect()
+            play(scene)
+
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        yield {play.__name__: pool.submit(run, play, number) for number, play in enumerate(wanted)}

@@ -186,6 +186,10 @@ class Scene:
             time.sleep(0.2)
 
 
+Play = Callable[[Scene], None]
+"""What happens in a scene. It asserts."""
+
+
 def _times(phases: Iterable[tuple[float, float]]) -> Iterable[float]:
     """Evenly spaced times, in seconds from the start."""
     start = 0.0

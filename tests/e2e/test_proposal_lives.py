@@ -1,12 +1,14 @@
 """The life of a partition proposal on the real parts, but for its execution."""
 
 import json
+from concurrent.futures import Future
 from typing import Any
 
+import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from tests.e2e.operator_process import Operator
-from tests.e2e.scene import NAME, PARTITIONS, Scene
+from tests.e2e.scene import NAME, PARTITIONS, Play, Scene
 from tests.waiting import eventually
 from tidegate.controllers.proposals import KEPT
 
@@ -59,9 +61,7 @@ def named(scene: Scene, name: str) -> dict[str, Any]:
     return found
 
 
-def test_a_group_at_its_ceiling_gets_one_proposal_that_is_not_made_again_once_rejected(
-    operator: Operator, scene: Scene
-):
+def a_group_at_its_ceiling_gets_one_proposal_that_is_not_made_again_once_rejected(scene: Scene) -> None:
     bound(scene)
     eventually(lambda: open_one(scene), seconds=150)
     proposal = open_one(scene)
@@ -108,9 +108,7 @@ def decided(scene: Scene) -> bool:
     return bool(policy["status"]["observedGeneration"] == policy["metadata"]["generation"])
 
 
-def test_other_policies_show_it_a_day_closes_it_and_a_topic_enlarged_by_hand_supersedes_it(
-    operator: Operator, scene: Scene
-):
+def other_policies_show_it_a_day_closes_it_and_a_topic_enlarged_by_hand_supersedes_it(scene: Scene) -> None:
     bound(scene)
     eventually(lambda: open_one(scene), seconds=150)
     proposal = open_one(scene)
@@ -150,7 +148,7 @@ def test_other_policies_show_it_a_day_closes_it_and_a_topic_enlarged_by_hand_sup
     eventually(lambda: scene.told("Superseded: "))
 
 
-def test_with_mode_apply_it_is_carried_out_without_a_decision(operator: Operator, scene: Scene):
+def with_mode_apply_it_is_carried_out_without_a_decision(scene: Scene) -> None:
     bound(scene, mode="Active", replicas={"min": 1, "max": 8}, partitions={"mode": "Apply", "keyed": False, "max": 12})
     eventually(lambda: [ended(p) for p in proposals(scene)] == ["Applied"], seconds=240)
     [proposal] = proposals(scene)
@@ -186,6 +184,19 @@ def grow(scene: Scene, partitions: int) -> None:
     assert scene.stack.kafka
     admin = AdminClient({"bootstrap.servers": scene.stack.kafka.bootstrap})
     admin.create_partitions([NewPartitions(scene.topic, partitions)])[scene.topic].result(60)
+
+
+PLAYS: tuple[Play, ...] = (
+    a_group_at_its_ceiling_gets_one_proposal_that_is_not_made_again_once_rejected,
+    other_policies_show_it_a_day_closes_it_and_a_topic_enlarged_by_hand_supersedes_it,
+    with_mode_apply_it_is_carried_out_without_a_decision,
+)
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
+def test_proposal(play: Play, playing: dict[str, Future[None]], operator: Operator) -> None:
+    playing[play.__name__].result()
+    assert operator.running
 
 
 def test_without_the_right_to_propose_it_says_so_and_scales_all_the_same(operator: Operator, scene: Scene):

@@ -1,22 +1,16 @@
 """Scenes that do not disturb each other: they are played at the same time, each in its own namespace and topic."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
-from demo.stack import Stack
 from tests.e2e.operator_process import Operator
-from tests.e2e.scene import NAME, Scene
+from tests.e2e.scene import NAME, Play, Scene
 from tests.stack.cluster import crd
 from tests.stack.featureflags import FEATURE_FLAGS, feature_flag
 from tests.waiting import eventually
-
-Play = Callable[[Scene], None]
 
 
 def a_surge_is_scaled_out_and_back_in_and_nothing_is_lost(scene: Scene) -> None:
@@ -267,29 +261,6 @@ PLAYS: tuple[Play, ...] = (
 
 def ready_of(status: dict[str, Any]) -> dict[str, Any]:
     return next((c for c in status.get("conditions", ()) if c["type"] == "Ready"), {})
-
-
-@pytest.fixture(scope="module")
-def playing(
-    installed: Stack, shared_operator: Operator, request: pytest.FixtureRequest
-) -> Iterator[dict[str, Future[None]]]:
-    """All scenes that were asked for, started at once; a test waits for its own."""
-    wanted = [item.callspec.params["play"] for item in request.session.items if item.parent is request.node]
-    shared_operator.start()
-    with ExitStack() as scenes, ThreadPoolExecutor(len(wanted)) as pool:
-        opening = threading.Lock()  # one scene after the other is set up, then all are played
-
-        def run(play: Play, number: int) -> None:
-            with opening:
-                name = f"scene-{number}-{play.__name__.replace('_', '-')[:40].strip('-')}"
-                installed.kubectl("create", "namespace", name)
-                installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=180s")
-                scenes.callback(installed.kubectl, "delete", "namespace", name, "--wait=false")
-                scene = scenes.enter_context(Scene(installed, name, name))
-                scene.connect()
-            play(scene)
-
-        yield {play.__name__: pool.submit(run, play, number) for number, play in enumerate(wanted)}
 
 
 @pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
