@@ -27,7 +27,7 @@ def namespaced() -> Manifests:
 
 def test_a_release_called_tidegate_has_these_objects(default: Manifests):
     names = {kind: default.names(kind) for kind in default.kinds}
-    roles = ["", "-approver", "-edit", "-flags", "-scale", "-scale-built-in", "-secrets", "-view"]
+    roles = ["", "-approver", "-edit", "-flags", "-scale", "-scale-more", "-secrets", "-view"]
     policies = ["tidegate-apply-mode", "tidegate-proposal-approval"]
     assert names == {
         "CustomResourceDefinition": sorted(path.stem for path in (ROOT / "crds").iterdir()),
@@ -38,7 +38,13 @@ def test_a_release_called_tidegate_has_these_objects(default: Manifests):
         "Role": ["tidegate-lease"],
         "RoleBinding": ["tidegate-lease"],
         "ClusterRole": [f"tidegate{suffix}" for suffix in roles],
-        "ClusterRoleBinding": ["tidegate", "tidegate-flags", "tidegate-scale", "tidegate-secrets"],
+        "ClusterRoleBinding": [
+            "tidegate",
+            "tidegate-flags",
+            "tidegate-scale",
+            "tidegate-scale-more",
+            "tidegate-secrets",
+        ],
         "ValidatingAdmissionPolicy": policies,
         "ValidatingAdmissionPolicyBinding": policies,
         "Job": ["tidegate-retire"],

@@ -28,7 +28,7 @@ def granted(objects: Iterable[Object], account: str) -> frozenset[Right]:
         if any(_is_subject(subject, account) for subject in binding.get("subjects", ())):
             ref, space = binding["roleRef"], binding["metadata"].get("namespace")
             role = roles[ref["kind"], space if ref["kind"] == "Role" else None, ref["name"]]
-            found.update(right for rule in role["rules"] for right in _rights(rule))
+            found.update(right for rule in role.get("rules") or () for right in _rights(rule))
     return frozenset(found)
 
 

@@ -56,7 +56,7 @@ def install_rights(stack: Stack) -> None:
     where = ("-n", OPERATOR_NAMESPACE, "--create-namespace")
     stack.helm("upgrade", "--install", "tidegate", CHART, *where, "--set", values)
     asked = ("auth", "can-i", "patch", "deployments.apps", "--subresource=scale", "-A", "--as", OPERATOR)
-    eventually(lambda: stack.kubectl(*asked, check=False).strip() == "yes")  # aggregated, so the last to be there
+    eventually(lambda: stack.kubectl(*asked, check=False).strip() == "yes")
 
 
 class Space:
