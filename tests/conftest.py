@@ -9,6 +9,7 @@ import pytest
 
 from demo.stack import Stack, binaries
 from demo.stack.cache import tell
+from tests.namespaces import created
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -42,11 +43,8 @@ def prometheus_programs() -> Path:
 @pytest.fixture
 def namespace(stack: Stack, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = _own_name(request)
-    stack.kubectl("create", "namespace", name)
-    stack.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=180s")
-    yield name
-    stack.kubectl("delete", "namespace", name, "--wait=false")
+    with created(stack, _own_name(request)) as name:
+        yield name
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from demo.stack import Stack
 from tests.e2e.operator_process import Operator, install
 from tests.e2e.scene import Play, Scene
 from tests.e2e.service import Service
+from tests.namespaces import created
 
 HERE = Path(__file__).parent
 LAST = ("test_lifecycle.py", "test_rights.py")
@@ -85,9 +86,7 @@ def playing(
         name = f"scene-{number}-{play.__name__.replace('_', '-')[:40].strip('-')}"
         with ExitStack() as closing:
             with opening:
-                installed.kubectl("create", "namespace", name)
-                closing.callback(installed.kubectl, "delete", "namespace", name, "--wait=false")
-                installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=180s")
+                closing.enter_context(created(installed, name))
                 scene = closing.enter_context(Scene(installed, name, name))
                 scene.connect()
             play(scene)

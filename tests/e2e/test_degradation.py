@@ -21,6 +21,7 @@ from tests.e2e.ladder import CEILING, DOCUMENT, RATE, SURGE, Laddered, Seen, at_
 from tests.e2e.operator_process import CHECKOUT, Operator
 from tests.e2e.scene import FLAGS, NAME
 from tests.e2e.test_outages import written_since
+from tests.namespaces import created
 from tests.waiting import eventually
 
 COMMANDS = re.findall(r"^\$ (kubectl .+?)(?:  +#.*)?$", (CHECKOUT / "docs/degradation.md").read_text(), re.M)
@@ -45,10 +46,7 @@ def scenes(
     with ExitStack() as open_:
 
         def scene(name: str) -> Laddered:
-            namespace = f"ladder-{name}"
-            installed.kubectl("create", "namespace", namespace)
-            open_.callback(installed.kubectl, "delete", "namespace", namespace, "--wait=false")
-            installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=180s")
+            namespace = open_.enter_context(created(installed, f"ladder-{name}"))
             # what is drilled must not need a level by itself, after an outage of a minute either
             max_age = "10m" if name == "drilled" else "15s"
             return open_.enter_context(Laddered(installed, namespace, ofrep, folder, max_age))

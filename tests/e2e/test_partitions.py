@@ -10,6 +10,7 @@ import pytest
 from demo.stack import Stack, StackError
 from tests.e2e.ceiling import APPROVER, ARRIVING, EDITOR, PARTITIONS, RATE, AtCeiling, Consumers, blocking, condition_of
 from tests.e2e.operator_process import Operator
+from tests.namespaces import created
 from tests.waiting import eventually
 
 METHODS = {Consumers("classic range", "latest"): "PausedGroup", Consumers("KIP-848", "earliest"): "Live"}
@@ -75,11 +76,8 @@ def playing(
 
     def run(consumers: Consumers) -> None:
         name = f"ceiling-{consumers.name}"
-        installed.kubectl("create", "namespace", name)
-        installed.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=180s")
-        with AtCeiling(installed, name, name, folder, consumers) as scene:
+        with created(installed, name), AtCeiling(installed, name, name, folder, consumers) as scene:
             a_proposal_is_made_refused_approved_and_carried_out(scene)
-        installed.kubectl("delete", "namespace", name, "--wait=false")
 
     with ThreadPoolExecutor(len(wanted)) as pool:
         yield {consumers: pool.submit(run, consumers) for consumers in wanted}
